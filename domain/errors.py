@@ -1,0 +1,128 @@
+"""Every error this system raises on purpose.
+
+    Refused                     a final "no": retrying cannot change the answer
+      AccountNotFound, AccountFrozen, AccountClosed, AccountHasBalance, AccountStateConflict
+      InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
+      DuplicateRequest          the same id again, with another body
+      StepFenced                a late action, after its compensation
+      ConnectorRefused          an outside party answered, and the answer was no
+    SagaStuck                   can neither finish nor undo itself; a person must look
+
+Anything else is a bug or an outage. Do not catch it: Temporal retries the activity.
+"""
+
+from typing import Any, ClassVar
+
+
+class Refused(Exception):
+    """A business rule said no. The activity fails once and is not retried.
+
+    `code` is the snake_case code of the event catalogue; `details` are plain JSON values without
+    personal data: both travel to the workflow, to events and to API answers.
+    """
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, text: str, **details: Any) -> None:
+        super().__init__(text)
+        self.details = details
+
+    @property
+    def reason_code(self) -> str:
+        """The code to show. A subclass whose code depends on the case overrides it."""
+        return self.code
+
+
+class AccountNotFound(Refused):
+    code = "account_not_found"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"there is no account {account_id}", account_uuid=account_id)
+
+
+class AccountFrozen(Refused):
+    code = "account_frozen"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id} is frozen", account_uuid=account_id)
+
+
+class AccountClosed(Refused):
+    code = "account_closed"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id} is closed", account_uuid=account_id)
+
+
+class AccountHasBalance(Refused):
+    code = "account_has_balance"
+
+
+class AccountStateConflict(Refused):
+    """The account is already in the state asked for, or cannot enter it."""
+
+    code = "account_state_conflict"
+
+
+class InsufficientFunds(Refused):
+    code = "insufficient_funds"
+
+    def __init__(
+        self, account_id: str, *, asset_code: str, available_minor: int, required_minor: int
+    ) -> None:
+        super().__init__(
+            f"account {account_id} has {available_minor} {asset_code} minor units available, "
+            f"{required_minor} are required",
+            account_uuid=account_id,
+            asset_code=asset_code,
+            available_minor=available_minor,
+            required_minor=required_minor,
+        )
+
+
+class LimitExceeded(Refused):
+    code = "limit_exceeded"
+
+
+class InvalidAssetCode(Refused):
+    code = "invalid_asset_code"
+
+    def __init__(self, asset_code: str) -> None:
+        super().__init__(f"unknown asset code {asset_code!r}", asset_code=asset_code)
+
+
+class InvalidAmount(Refused):
+    code = "invalid_amount"
+
+
+class SameAccount(Refused):
+    code = "same_account"
+
+
+class DuplicateRequest(Refused):
+    code = "duplicate_request"
+
+
+class StepFenced(Refused):
+    """The step was compensated before this action arrived: nothing may be done any more."""
+
+    code = "step_fenced"
+
+    def __init__(self, workflow_id: str, step: str) -> None:
+        super().__init__(f"step {step} of {workflow_id} was already compensated", step=step)
+
+
+class ConnectorRefused(Refused):
+    """An outside party said no. `reason_code` is the catalogue's code for its answer."""
+
+    def __init__(self, reason_code: str, text: str, **details: Any) -> None:
+        super().__init__(text, **details)
+        self._reason_code = reason_code
+
+    @property
+    def reason_code(self) -> str:
+        return self._reason_code
+
+
+class SagaStuck(Exception):
+    """A saga can neither finish nor undo itself: an operator decides how it goes on."""
