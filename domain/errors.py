@@ -6,6 +6,7 @@
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
       ConnectorRefused          an outside party answered, and the answer was no
+    Unavailable                 an outside party did not answer: worth another try
     SagaStuck                   can neither finish nor undo itself; a person must look
 
 Anything else is a bug or an outage. Do not catch it: Temporal retries the activity.
@@ -122,6 +123,14 @@ class ConnectorRefused(Refused):
     @property
     def reason_code(self) -> str:
         return self._reason_code
+
+
+class Unavailable(Exception):
+    """Nobody knows whether it was done. Retried under the same key; `code` if that runs out."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class SagaStuck(Exception):

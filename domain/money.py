@@ -7,23 +7,27 @@ major units, the integer `5000` in minor units, a float is refused. To a client:
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field, StrictInt, StrictStr
 
 from domain.errors import InvalidAmount, InvalidAssetCode
 
 # Digits after the point: ISO 4217 for currencies, the issuers' own scale for tokens. Ether's 18
 # and bitcoin's 8 would not both fit 64 bits with room for sums; tokens are kept at 6 to 8.
 EXPONENTS: Final[dict[str, int]] = {
-    **dict.fromkeys(
-        "USD EUR GBP SGD CHF CAD AUD NZD SEK NOK DKK PLN CZK HKD CNY INR MXN BRL ZAR AED".split(),
-        2,
-    ),
+    **dict.fromkeys(["USD", "EUR", "GBP", "CHF", "CAD", "AUD", "NZD", "SGD", "HKD"], 2),
+    **dict.fromkeys(["SEK", "NOK", "DKK", "PLN", "CZK", "CNY", "INR", "MXN", "BRL", "ZAR"], 2),
     **dict.fromkeys(["JPY", "KRW", "CLP", "ISK", "VND"], 0),
     **dict.fromkeys(["KWD", "BHD", "OMR", "JOD", "TND"], 3),
     **dict.fromkeys(["USDC", "USDT", "DAI", "EURC"], 6),
     **dict.fromkeys(["BTC", "ETH", "SOL", "WETH", "MATIC"], 8),
 }
 AMOUNT_MINOR_MAX: Final = 10**15  # Sums of many stay far below 2**63.
+AmountText = Annotated[
+    StrictStr | StrictInt,
+    Field(description='"50.00" is in major units, 5000 in minor units; a float is refused'),
+]
 DECIMAL = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d{1,18})?\Z", re.ASCII)
 
 

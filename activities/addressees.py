@@ -1,0 +1,82 @@
+"""What a POST to an endpoint needs: its URL, policy, live keys and headers, opened for use."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.delivery import EndpointPolicy, parse_schedule
+from domain.signing import Secret, SignatureScheme, SigningKey
+from runtime.vault import Vault
+from storage import attempts
+from storage.tables import EndpointSecret
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """An endpoint, ready to be sent to. Its repr shows no secret."""
+
+    endpoint_id: str
+    url: str
+    health: str
+    keys: tuple[SigningKey, ...]
+    scheme: SignatureScheme
+    headers: dict[str, str]
+    deadline: timedelta
+    policy: EndpointPolicy
+    max_in_flight: int
+
+    def __repr__(self) -> str:
+        return f"Addressee({self.endpoint_id})"
+
+
+class AddressBook:
+    """Opens endpoints. Opened secrets are remembered by row and key id, never by endpoint."""
+
+    def __init__(self, vault: Vault, *, schedule: tuple[timedelta, ...]) -> None:
+        self._vault = vault
+        self._schedule = schedule
+        self._opened: dict[bytes, Secret] = {}
+
+    async def look_up(
+        self, session: AsyncSession, endpoint_ids: Sequence[str]
+    ) -> dict[str, Addressee]:
+        rows = await attempts.load_addressees(session, endpoint_ids)
+        return {endpoint_id: self._open(row) for endpoint_id, row in rows.items()}
+
+    def _open(self, row: attempts.Addressee) -> Addressee:
+        endpoint = row.endpoint
+        schedule = self._schedule
+        if endpoint.retry_schedule is not None:
+            schedule = parse_schedule(endpoint.retry_schedule)
+        return Addressee(
+            endpoint_id=endpoint.id,
+            url=endpoint.url,
+            health=endpoint.health,
+            keys=tuple(self._key(secret) for secret in row.secrets),
+            scheme=SignatureScheme(endpoint.signature_style),
+            headers=self._headers(endpoint.id, endpoint.headers_sealed),
+            deadline=timedelta(milliseconds=endpoint.timeout_ms),
+            policy=EndpointPolicy(schedule, frozenset(endpoint.permanent_codes)),
+            max_in_flight=endpoint.max_in_flight,
+        )
+
+    def _key(self, row: EndpointSecret) -> SigningKey:
+        secret = self._opened.get(row.sealed)
+        if secret is None:
+            if len(self._opened) > OPENED_MAX:
+                self._opened.clear()
+            secret = Secret(self._vault.open(row.sealed, bound_to=row.id).decode())
+            self._opened[row.sealed] = secret
+        return SigningKey(secret, row.created_at, row.expires_at)
+
+    def _headers(self, endpoint_id: str, sealed: bytes | None) -> dict[str, str]:
+        if sealed is None:
+            return {}
+        headers: dict[str, str] = json.loads(self._vault.open(sealed, bound_to=endpoint_id))
+        return headers
+
+
+OPENED_MAX = 10_000

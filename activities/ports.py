@@ -1,0 +1,165 @@
+"""The menu: everything a workflow may do to the outside world.
+
+Workflows import this module and nothing else from `activities`. Each class is implemented once
+against real systems (beside this file); mypy checks it against the signatures here. Every action
+and compensation takes one `StepCall`, and is idempotent by its key `{workflow id}/{step}`.
+"""
+
+from abc import ABC, abstractmethod
+from datetime import timedelta
+
+from temporalio import activity
+
+from domain.account import OpenAccountRequest
+from domain.batch import Claimed, ClaimSent, RetryRequest
+from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, StepCall, Undone
+from domain.transfer import (
+    Conversion,
+    ConversionTransferRequest,
+    QuotedTransfer,
+    TransferQuote,
+    TransferRequest,
+)
+
+
+class SagaActivities(ABC):
+    """What the engine itself tells and records of every saga."""
+
+    @activity.defn
+    @abstractmethod
+    async def begin_saga(self, call: StepCall[Nothing]) -> None:
+        """Tell `workflow.started`, before a first step that may take long."""
+
+    @activity.defn
+    @abstractmethod
+    async def record_child(self, call: StepCall[ChildEnd]) -> None:
+        """Tell that a child saga completed as a step of this one."""
+
+    @activity.defn
+    @abstractmethod
+    async def mark_stuck(self, call: StepCall[Failure]) -> None:
+        """Record that an operator is needed, and tell the operators."""
+
+    @activity.defn
+    @abstractmethod
+    async def end_saga(self, call: StepCall[SagaEnd]) -> None:
+        """Tell how the saga ended, once, and what was undone."""
+
+
+class AccountActivities(ABC):
+    """An account's life in the books."""
+
+    @activity.defn
+    @abstractmethod
+    async def create_account(self, call: StepCall[OpenAccountRequest]) -> None:
+        """Make the account and its ledger account; nobody can use it yet."""
+
+    @activity.defn
+    @abstractmethod
+    async def discard_account(self, call: StepCall[OpenAccountRequest]) -> Undone:
+        """Close the account that never was in use."""
+
+    @activity.defn
+    @abstractmethod
+    async def initial_deposit(self, call: StepCall[OpenAccountRequest]) -> None:
+        """Post the first money from the bank's cash."""
+
+    @activity.defn
+    @abstractmethod
+    async def withdraw_deposit(self, call: StepCall[OpenAccountRequest]) -> Undone:
+        """Post it back to cash."""
+
+    @activity.defn
+    @abstractmethod
+    async def activate_account(self, call: StepCall[OpenAccountRequest]) -> None:
+        """Let it be used, and tell `account.created`."""
+
+
+class TransferActivities(ABC):
+    """A transfer's life in the books."""
+
+    @activity.defn
+    @abstractmethod
+    async def open_transfer(self, call: StepCall[TransferRequest]) -> TransferQuote:
+        """Record the transfer, fix its fee, tell `transfer.created`. Moves no money."""
+
+    @activity.defn
+    @abstractmethod
+    async def fail_transfer(self, call: StepCall[TransferRequest]) -> Undone:
+        """Tell `transfer.failed` or `transfer.expired`: the compensation that runs last."""
+
+    @activity.defn
+    @abstractmethod
+    async def hold_source(self, call: StepCall[QuotedTransfer]) -> None:
+        """Set amount and fee aside. Refuses frozen, closed or missing accounts, and too little."""
+
+    @activity.defn
+    @abstractmethod
+    async def release_source(self, call: StepCall[QuotedTransfer]) -> Undone:
+        """Give amount and fee back."""
+
+    @activity.defn
+    @abstractmethod
+    async def settle_transfer(self, call: StepCall[QuotedTransfer]) -> None:
+        """Post both legs from the hold and tell `transfer.completed`."""
+
+    @activity.defn
+    @abstractmethod
+    async def post_fee(self, call: StepCall[QuotedTransfer]) -> None:
+        """Post the fee from its hold."""
+
+
+class RailActivities(ABC):
+    """A way money leaves the bank. Every operation is idempotent by the step's key."""
+
+    @activity.defn
+    @abstractmethod
+    async def submit_to_rail(self, call: StepCall[QuotedTransfer]) -> str:
+        """Submit the payment and return the rail's reference; tell `transfer.pending`."""
+
+    @activity.defn
+    @abstractmethod
+    async def recall_from_rail(self, call: StepCall[QuotedTransfer]) -> Undone:
+        """Call the payment off, or make the rail refuse it if it comes late."""
+
+    @activity.defn
+    @abstractmethod
+    async def await_rail(self, call: StepCall[QuotedTransfer]) -> None:
+        """Return once the rail confirmed. Asked again by the server until then, never asleep."""
+
+
+class ConversionActivities(ABC):
+    """Buying one asset with another, inside one account."""
+
+    @activity.defn
+    @abstractmethod
+    async def convert(self, call: StepCall[ConversionTransferRequest]) -> Conversion:
+        """Convert at the market's rate. Refuses slippage_exceeded and insufficient_funds."""
+
+    @activity.defn
+    @abstractmethod
+    async def convert_back(self, call: StepCall[ConversionTransferRequest]) -> Undone:
+        """Give the customer the first asset back in full; the bank books what the way cost."""
+
+
+class WebhookActivities(ABC):
+    """Sending, recording, settling. Bodies and secrets never leave these activities."""
+
+    @activity.defn
+    @abstractmethod
+    async def send_claimed(self, claim: Claimed) -> ClaimSent:
+        """POST the claim's deliveries concurrently and record each attempt as it ends.
+
+        Run again after a crash it sends only what has no recorded attempt.
+        """
+
+    @activity.defn
+    @abstractmethod
+    async def attempt_delivery(self, request: RetryRequest) -> str:
+        """POST once when the delivery is due. Returns its settled or parked state.
+
+        Raises an error with `next_retry_delay` while it is neither: the server keeps the timer.
+        """
+
+
+RETRY_START_TO_CLOSE = timedelta(seconds=60)

@@ -1,0 +1,74 @@
+"""What the engine tells of every saga: that it began, a child's end, that it is stuck, its end."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.ports import SagaActivities
+from activities.steps import Steps, Unit, tell_story
+from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, SagaState, StepCall
+from domain.story import ended, started
+from runtime.database import Database
+from storage import saga_log
+
+
+class SqlSagaActivities(SagaActivities):
+    def __init__(self, database: Database, steps: Steps) -> None:
+        self._database = database
+        self._steps = steps
+
+    @activity.defn
+    async def begin_saga(self, call: StepCall[Nothing]) -> None:
+        async def work(session: AsyncSession) -> None:
+            place = await saga_log.lock_run(session, call.saga)
+            if place.begun:
+                return
+            unit = Unit(session, call.saga)
+            unit.tell(started(call.saga))
+            await saga_log.begin_run(session, call.saga)
+            await tell_story(unit, place)
+
+        await self._database.transact(work)
+
+    @activity.defn
+    async def record_child(self, call: StepCall[ChildEnd]) -> None:
+        async def nothing_more(unit: Unit, call: StepCall[ChildEnd]) -> Any:
+            return {"workflow_id": call.request.workflow_id}
+
+        await self._steps.perform(call, nothing_more)
+
+    @activity.defn
+    async def mark_stuck(self, call: StepCall[Failure]) -> None:
+        async def work(session: AsyncSession) -> None:
+            await saga_log.change_run(
+                session,
+                call.saga.workflow_id,
+                state=SagaState.STUCK,
+                failure={"step": call.request.step, "text": call.request.text},
+            )
+
+        await self._database.transact(work)
+        activity.logger.error(
+            "saga.stuck",
+            extra={"workflow_id": call.saga.workflow_id, "step": call.request.step},
+        )
+
+    @activity.defn
+    async def end_saga(self, call: StepCall[SagaEnd]) -> None:
+        """The end is told once: a run that has ended stays as it ended first."""
+        end = call.request
+
+        async def work(session: AsyncSession) -> None:
+            place = await saga_log.lock_run(session, end.saga)
+            if place.ended:
+                return
+            unit = Unit(session, end.saga)
+            if not place.begun:
+                unit.tell(started(end.saga))
+                await saga_log.begin_run(session, end.saga)
+            unit.tell(*ended(end))
+            await tell_story(unit, place)
+            await saga_log.end_run(session, end)
+
+        await self._database.transact(work)

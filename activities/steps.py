@@ -1,0 +1,166 @@
+"""Commit a step: its effect, its events and their deliveries, in one transaction, once.
+
+Every action and compensation of every saga comes through here. Each is safe to run twice, to be
+lost after its commit, and to arrive after it was undone:
+
+* the step's row is written in the transaction of its effect; who finds it returns what it says;
+* a compensation that finds no row writes a fence; an action that finds the fence is refused;
+* an outside party is asked before the transaction, under the step's key, and never inside it.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from domain.catalogue import EventData
+from domain.errors import StepFenced
+from domain.saga import NOTHING_TO_UNDO, SagaInfo, StepCall, Undone
+from domain.story import started, step_completed
+from runtime.database import Database
+from storage import saga_log
+from storage.outbox import Numbered, publish
+from storage.types import utc_now
+
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+Answer = TypeVar("Answer")
+
+
+@dataclass
+class Unit:
+    """One transaction of one saga: change things through `session`, tell of them by `tell`."""
+
+    session: AsyncSession
+    saga: SagaInfo
+    told: list[EventData] = field(default_factory=list)
+
+    def tell(self, *events: EventData) -> None:
+        self.told += events
+
+
+# An effect gets the whole call: a compensation tells why the saga turned back.
+UNDONE = TypeAdapter(Undone)
+
+Effect = Callable[[Unit, StepCall[Request]], Awaitable[Result]]
+
+
+class Steps:
+    """The only place where a saga's effects are committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def perform(self, call: StepCall[Request], effect: Effect[Request, Result]) -> Result:
+        """Do the step's effect, once. Raises StepFenced if it was compensated before it came."""
+
+        async def work(session: AsyncSession) -> Result:
+            unit, place = await self._unit(session, call.saga)
+            done = await saga_log.find_step(session, call.saga.workflow_id, call.step)
+            if done is not None:
+                return cast(Result, _kept(done, call))
+            result = await effect(unit, call)
+            kept = to_jsonable_python(result)
+            attempt = _attempt()
+            unit.tell(step_completed(call, kept, attempt=attempt, completed_at=utc_now()))
+            await saga_log.record_step(session, call, "done", result=kept, attempt=attempt)
+            await tell_story(unit, place)
+            return result
+
+        return await self._database.transact(work)
+
+    async def perform_outside(
+        self,
+        call: StepCall[Request],
+        ask: Callable[[], Awaitable[Answer]],
+        effect: Callable[[Unit, StepCall[Request], Answer], Awaitable[Result]],
+    ) -> Result:
+        """Ask an outside party, then commit what its answer means. `ask` is idempotent by key."""
+        async with self._database.read() as session:
+            done = await saga_log.find_step(session, call.saga.workflow_id, call.step)
+        if done is not None:
+            return cast(Result, _kept(done, call))
+        answer = await ask()
+
+        async def committed(unit: Unit, call: StepCall[Request]) -> Result:
+            return await effect(unit, call, answer)
+
+        return await self.perform(call, committed)
+
+    async def undo(self, call: StepCall[Request], effect: Effect[Request, Undone]) -> Undone:
+        """Undo the step's effect, once. If there was none, leave a fence and say so."""
+        return await self._undo(call, effect, NOTHING_TO_UNDO)
+
+    async def undo_outside(
+        self,
+        call: StepCall[Request],
+        recall: Callable[[], Awaitable[Undone]],
+        effect: Effect[Request, Undone],
+    ) -> Undone:
+        """Call off what an outside party may have done, whether or not we ever heard of it.
+
+        `recall` is idempotent by the step's key and makes a late request be refused over there;
+        `effect` undoes what was committed here.
+        """
+        recalled = await recall()
+
+        async def committed(unit: Unit, call: StepCall[Request]) -> Undone:
+            undone = await effect(unit, call)
+            return recalled if undone == NOTHING_TO_UNDO else undone
+
+        return await self._undo(call, committed, recalled)
+
+    async def _undo(
+        self, call: StepCall[Request], effect: Effect[Request, Undone], unseen: Undone
+    ) -> Undone:
+        async def work(session: AsyncSession) -> Undone:
+            unit, place = await self._unit(session, call.saga)
+            step = await saga_log.find_step(session, call.saga.workflow_id, call.step)
+            if step is not None and step.state != "done":
+                return UNDONE.validate_python(step.undone)
+            if step is None:
+                undone = unseen
+                kept = to_jsonable_python(undone)
+                await saga_log.record_step(session, call, "fenced", undone=kept)
+            else:
+                undone = await effect(unit, call)
+                await saga_log.mark_undone(session, call, to_jsonable_python(undone))
+            await tell_story(unit, place)
+            return undone
+
+        return await self._database.transact(work)
+
+    async def _unit(self, session: AsyncSession, saga: SagaInfo) -> tuple[Unit, saga_log.RunPlace]:
+        place = await saga_log.lock_run(session, saga)
+        unit = Unit(session, saga)
+        if not place.begun:
+            unit.tell(started(saga))
+            await saga_log.begin_run(session, saga)
+        return unit, place
+
+
+def _kept(step: Any, call: StepCall[Any]) -> Any:
+    if step.state != "done":
+        raise StepFenced(call.saga.workflow_id, call.step)
+    return step.result
+
+
+def _attempt() -> int:
+    return activity.info().attempt if activity.in_activity() else 1
+
+
+async def tell_story(unit: Unit, place: saga_log.RunPlace, now: datetime | None = None) -> None:
+    """Publish what the unit told, numbered on from where the workflow's story stands."""
+    workflow_id = unit.saga.workflow_id
+    story = [
+        (data, Numbered(workflow_id, number))
+        for number, data in enumerate(unit.told, start=place.last_sequence + 1)
+    ]
+    await publish(unit.session, unit.saga.tenant_id, story, now=now or utc_now())
+    last_sequence = place.last_sequence + len(story)
+    await saga_log.change_run(unit.session, workflow_id, last_sequence=last_sequence)

@@ -1,0 +1,13 @@
+"""Links into the Temporal UI."""
+
+from urllib.parse import quote
+
+from runtime.settings import Settings
+
+
+def ui_url(settings: Settings, workflow_id: str, run_id: str | None = None) -> str:
+    """The page of a run; without a run id the UI goes to the latest run."""
+    namespace = quote(settings.temporal_namespace, safe="")
+    page = f"{settings.resolved_temporal_ui_url}/namespaces/{namespace}/workflows"
+    workflow = f"{page}/{quote(workflow_id, safe='')}"
+    return f"{workflow}/{quote(run_id, safe='')}" if run_id else workflow

@@ -1,0 +1,328 @@
+"""Settings: everything that can be set, read once from the environment and passed down."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.delivery import parse_schedule
+from runtime.database_url import resolve_database_url
+
+PREFIX = "SAGAPOST_"
+LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
+SECRETS_KEY_BYTES = 32
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
+
+HOST_AND_PORT = re.compile(r"([^\s:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}\Z", re.ASCII)
+
+Network = IPv4Network | IPv6Network
+
+
+def _parse_cidrs(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _parse_schedule(value: Any) -> Any:
+    return parse_schedule(value) if isinstance(value, str) else value
+
+
+def _parse_duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    durations = parse_schedule(value)
+    if len(durations) != 1:
+        raise ValueError('write one duration, like "15s"')
+    return durations[0]
+
+
+Cidrs = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_cidrs)]
+Schedule = Annotated[tuple[timedelta, ...], NoDecode, BeforeValidator(_parse_schedule)]
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+def setting(default: Any, unit: str, sentence: str, **constraints: Any) -> Any:
+    """A field whose default is written as a person would write it in the environment."""
+    return Field(
+        default,
+        description=sentence,
+        json_schema_extra={"unit": unit},
+        validate_default=True,
+        **constraints,
+    )
+
+
+class Settings(BaseSettings):
+    """Each field is the variable SAGAPOST_ + its name. `docs/settings.md` is made from them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    data_dir: Path = setting(
+        ".sagapost",
+        "folder",
+        "Everything `sagapost up` keeps: databases, keys, logs. Made with mode 0700.",
+    )
+    database_url: str = setting(
+        "",
+        "URL",
+        "Our own database: `postgresql://…` or `sqlite:///…`. "
+        "Empty: the file `sagapost.db` in the data folder.",
+        repr=False,
+    )
+    secrets_key: SecretStr = setting(
+        "",
+        "base64 of 32 bytes",
+        "Encrypts endpoint secrets at rest; several, newest first, may be separated by commas. "
+        "Empty: a key made once, kept in the file `secrets-key` of the data folder.",
+    )
+    root_api_key: SecretStr = setting(
+        "",
+        "API key",
+        "The value of the first API key. Empty: one is made, and kept in the file `root-key` of "
+        "the data folder.",
+    )
+
+    api_host: str = setting(
+        "127.0.0.1",
+        "address",
+        "Where the API listens. Put TLS in front before leaving loopback.",
+        min_length=1,
+    )
+    api_port: Port = setting(8000, "port", "The API's port.")
+    api_wait_max: Duration = setting(
+        "30s",
+        "duration",
+        "The longest `?wait=` a client may ask for.",
+        ge=timedelta(0),
+        le=timedelta(minutes=5),
+    )
+    api_body_bytes_max: int = setting(
+        1_048_576, "bytes", "A larger request body is answered 413.", ge=1_024, le=67_108_864
+    )
+
+    temporal_address: str = setting(
+        "",
+        "host:port",
+        "The Temporal cluster to use. Empty: the server that `sagapost up` starts.",
+    )
+    temporal_namespace: str = setting(
+        "default", "name", "The Temporal namespace of all our workflows.", min_length=1
+    )
+    temporal_port: Port = setting(7233, "port", "Where the embedded Temporal server listens.")
+    temporal_ui_port: Port = setting(8233, "port", "Where the embedded Temporal UI listens.")
+    temporal_ui_url: str = setting(
+        "",
+        "URL",
+        "Where people open the Temporal UI; links start with it. Empty: the embedded one.",
+    )
+
+    retry_schedule: Schedule = setting(
+        "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+        "durations",
+        "The delay before each further attempt of a delivery, separated by commas.",
+    )
+    delivery_timeout: Duration = setting(
+        "15s",
+        "duration",
+        "The whole of one attempt, from the DNS question to the last byte of the answer.",
+        ge=timedelta(seconds=1),
+        le=timedelta(seconds=30),
+    )
+    delivery_batch_max: int = setting(
+        64, "deliveries", "The most deliveries that one claim takes.", ge=1, le=1024
+    )
+    delivery_lease: Duration = setting(
+        "60s",
+        "duration",
+        "How long a claim holds its deliveries before the relay starts it again.",
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+    )
+    relay_poll_interval: Duration = setting(
+        "1s",
+        "duration",
+        "How often the relay looks for deliveries when nothing wakes it.",
+        ge=timedelta(milliseconds=10),
+        le=timedelta(minutes=1),
+    )
+    endpoint_allow_cidrs: Cidrs = setting(
+        "",
+        "networks",
+        "Networks that webhooks may go to although they are not public, separated by commas. "
+        f"`sagapost up` allows `{LOOPBACK_CIDRS}` where this is not set at all.",
+    )
+    endpoint_allow_http: bool = setting(
+        "false",
+        "true or false",
+        "Whether webhooks may go to plain `http://` URLs. "
+        "`sagapost up` allows it where this is not set at all.",
+    )
+
+    transfer_fee_basis_points: int = setting(
+        10, "hundredths of a percent", "What a transfer costs its sender.", ge=0, le=1_000
+    )
+
+    worker_workflow_tasks_max: int = setting(
+        100, "tasks", "Workflow tasks that one worker runs at a time.", ge=2, le=10_000
+    )
+    worker_activities_max: int = setting(
+        100, "activities", "Activities that one worker runs at a time.", ge=1, le=10_000
+    )
+    worker_cached_workflows_max: int = setting(
+        1000, "workflows", "Workflows that one worker keeps in memory.", ge=0, le=100_000
+    )
+    worker_shutdown_grace: Duration = setting(
+        "10s",
+        "duration",
+        "How long a worker that is told to stop lets running activities end.",
+        ge=timedelta(0),
+        le=timedelta(minutes=10),
+    )
+
+    log_format: Literal["console", "json"] = setting(
+        "console", "console or json", "One line per fact: for eyes, or for machines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "debug, info, warning or error", "Facts below this level are not logged."
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_blanks(cls, value: Any) -> Any:
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("endpoint_allow_http", mode="before")
+    @classmethod
+    def _empty_means_no(cls, value: Any) -> Any:
+        return False if value == "" else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, data_dir: Path) -> Path:
+        return data_dir.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        return resolve_database_url(url) if url else url
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _host_and_port(cls, address: str) -> str:
+        if address and not HOST_AND_PORT.match(address):
+            raise ValueError('write host:port, like "temporal.internal:7233"')
+        return address
+
+    @field_validator("temporal_ui_url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError('write a URL, like "https://temporal.internal:8080"')
+        return url
+
+    @field_validator("secrets_key")
+    @classmethod
+    def _key_length(cls, secret: SecretStr) -> SecretStr:
+        decode_keys(secret.get_secret_value())
+        return secret
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        ports = [self.api_port]
+        if not self.temporal_address:
+            ports += [self.temporal_port, self.temporal_ui_port]
+        if len(set(ports)) < len(ports):
+            names = [
+                f"{PREFIX}{name}" for name in ("API_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
+            ]
+            raise ValueError(f"{', '.join(names)}: no two may be the same")
+        return self
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The URL for SQLAlchemy: `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'sagapost.db'}"
+
+    @property
+    def resolved_temporal_address(self) -> str:
+        return self.temporal_address or f"127.0.0.1:{self.temporal_port}"
+
+    @property
+    def resolved_temporal_ui_url(self) -> str:
+        return self.temporal_ui_url.rstrip("/") or f"http://127.0.0.1:{self.temporal_ui_port}"
+
+    @property
+    def api_url(self) -> str:
+        """How a client on this machine reaches the API."""
+        host = ANY_ADDRESS.get(self.api_host, self.api_host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+
+    @property
+    def embeds_temporal(self) -> bool:
+        return not self.temporal_address
+
+
+def loopback_environment(settings: Settings) -> dict[str, str]:
+    """What `up` adds so that a first webhook may go to this machine: nothing that was set."""
+    opened = {"endpoint_allow_cidrs": LOOPBACK_CIDRS, "endpoint_allow_http": "true"}
+    return {
+        f"{PREFIX}{name.upper()}": value
+        for name, value in opened.items()
+        if name not in settings.model_fields_set
+    }
+
+
+def decode_keys(text: str) -> tuple[bytes, ...]:
+    """The keys of SECRETS_KEY, newest first. Raises ValueError."""
+    try:
+        keys = tuple(
+            base64.b64decode(part.strip(), altchars=b"-_" if {*part} & {"-", "_"} else None)
+            for part in text.split(",")
+            if part.strip()
+        )
+    except binascii.Error:
+        raise ValueError("a key is base64 text") from None
+    if any(len(key) != SECRETS_KEY_BYTES for key in keys):
+        raise ValueError(f"a key is base64 of {SECRETS_KEY_BYTES} bytes")
+    return keys
+
+
+def problems(error: ValidationError) -> list[str]:
+    """One line for each setting that is wrong, without the value of anything secret."""
+    lines = []
+    for found in error.errors(include_url=False, include_context=False):
+        text = found["msg"].removeprefix("Value error, ")
+        name = str(found["loc"][0]) if found["loc"] else ""
+        field = Settings.model_fields.get(name)
+        if field is None:
+            lines.append(text)
+            continue
+        shown = "" if field.annotation is SecretStr or not field.repr else f" ({found['input']!r})"
+        lines.append(f"{PREFIX}{name.upper()}{shown}: {text[0].lower()}{text[1:]}")
+    return lines
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables with our prefix that no setting reads: most likely misspelt."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return sorted(
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    )

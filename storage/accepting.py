@@ -1,0 +1,53 @@
+"""Accept a saga: its run and what it is about, in one transaction, before the engine hears of it.
+
+What is accepted is never lost: if the engine is down, or this process dies before it could start
+the workflow, the worker finds the row, still `accepted`, and starts it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+from domain.errors import DuplicateRequest
+from domain.saga import SagaState
+from storage.saga_log import RUNS
+from storage.tables import SagaRun
+
+
+async def accept(session: AsyncSession, run: SagaRun, rows: Sequence[SQLModel]) -> SagaRun:
+    """Write the run and its resource's row, or find the same run, accepted before.
+
+    Raises DuplicateRequest when the id is taken by anything but the very same request.
+    """
+    known = await session.get(SagaRun, run.workflow_id)
+    if known is not None:
+        if (known.tenant_id, known.request) != (run.tenant_id, run.request):
+            raise _taken(run)
+        return known
+    for row in rows:
+        if await session.get(type(row), row.id) is not None:  # type: ignore[attr-defined]
+            raise _taken(run)
+    session.add_all([run, *rows])
+    await session.flush()
+    return run
+
+
+def _taken(run: SagaRun) -> DuplicateRequest:
+    id = run.workflow_id.partition("/")[2]
+    return DuplicateRequest(f"the id {id} belongs to another request", field="id")
+
+
+async def runs_to_start(
+    session: AsyncSession, *, accepted_before: datetime, most: int = 100
+) -> Sequence[SagaRun]:
+    """Runs that were accepted a while ago and that the engine never began."""
+    query = (
+        select(SagaRun)
+        .where(RUNS.c.state == SagaState.ACCEPTED, RUNS.c.accepted_at < accepted_before)
+        .order_by(RUNS.c.accepted_at)
+        .limit(most)
+    )
+    return (await session.scalars(query)).all()

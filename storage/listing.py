@@ -1,0 +1,67 @@
+"""Lists: a page by its number, or what follows a cursor; never a scan of the whole table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+Row = TypeVar("Row", bound=SQLModel)
+
+# Counting further would read what nobody will page through: then the total is a lower bound.
+COUNT_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Which rows: `after` are the ordering columns' values of the last row seen."""
+
+    limit: int
+    offset: int = 0
+    after: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listed(Generic[Row]):
+    """`after` is where the next slice begins; empty if there is none."""
+
+    rows: Sequence[Row]
+    total: int
+    total_is_exact: bool
+    after: tuple[Any, ...]
+
+
+async def list_rows(
+    session: AsyncSession, query: Select[Row], order: Sequence[Any], wanted: Slice
+) -> Listed[Row]:
+    """The newest first. `order` are columns of one index, the last of them unique."""
+    total = await _count(session, query)
+    if wanted.after:
+        query = query.where(_beyond(order, wanted.after))
+    query = query.order_by(*(column.desc() for column in order))
+    query = query.limit(wanted.limit + 1).offset(wanted.offset)
+    found = (await session.scalars(query)).all()
+    rows, more = found[: wanted.limit], len(found) > wanted.limit
+    after = tuple(getattr(rows[-1], column.key) for column in order) if more else ()
+    return Listed(rows, min(total, COUNT_MAX), total <= COUNT_MAX, after)
+
+
+async def find_own(session: AsyncSession, table: type[Row], id: str, tenant_id: str) -> Row | None:
+    """The row, if it is the tenant's own: another tenant's is as absent as one that never was."""
+    row = await session.get(table, id)
+    return row if row is not None and row.tenant_id == tenant_id else None  # type: ignore[attr-defined]
+
+
+async def _count(session: AsyncSession, query: Select[Row]) -> int:
+    some = query.with_only_columns(*(query.selected_columns[:1])).limit(COUNT_MAX + 1)
+    return await session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def _beyond(order: Sequence[Any], after: tuple[Any, ...]) -> ColumnElement[bool]:
+    """Strictly further down the list: the row values compared as a whole."""
+    beyond: ColumnElement[bool] = false()
+    for column, value in reversed(list(zip(order, after, strict=True))):
+        beyond = or_(column < value, and_(column == value, beyond))
+    return and_(order[0] <= after[0], beyond)

@@ -1,0 +1,24 @@
+"""The first schema: every table, and the rules of the books."""
+
+from alembic import op
+from sqlmodel import SQLModel
+
+import storage.ledger_tables
+import storage.tables  # noqa: F401 - registers the tables
+from storage.ledger_rules import statements
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    SQLModel.metadata.create_all(connection)
+    for statement in statements(connection.dialect.name):
+        connection.exec_driver_sql(statement)
+
+
+def downgrade() -> None:
+    raise NotImplementedError("the books are not dropped by a command")

@@ -1,0 +1,111 @@
+"""Publish events: the rows, and one delivery for every endpoint that wants each of them.
+
+Called inside the transaction of the effect that the events tell of. The events table *is* the
+outbox: nothing is sent from memory, and nothing is sent that was rolled back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.catalogue import EventData, matches
+from domain.envelope import Envelope
+from domain.ids import new_id
+from storage.tables import Delivery, Endpoint, Event
+
+EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
+DELIVERIES: Any = Delivery.__table__  # type: ignore[attr-defined]
+ENDPOINTS: Any = Endpoint.__table__  # type: ignore[attr-defined]
+
+# A key of `session.info`: after the commit, whoever waits for deliveries is woken.
+DELIVERIES_ADDED = "deliveries_added"
+WAITING_HEALTH = ("parked", "recovering", "disabled")
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """An event's place in the story of its workflow: 1, 2, 3, …"""
+
+    workflow_id: str
+    sequence: int
+
+
+async def publish(
+    session: AsyncSession,
+    tenant_id: str,
+    story: Sequence[tuple[EventData, Numbered | None]],
+    *,
+    now: datetime,
+) -> list[str]:
+    """Add the events and their deliveries. Returns the event ids, in order."""
+    if not story:
+        return []
+    events = [_event_row(tenant_id, data, place, now) for data, place in story]
+    await session.execute(insert(EVENTS), events)
+    endpoints = await _endpoints(session, tenant_id)
+    deliveries = [
+        _delivery_row(event, endpoint, now)
+        for event in events
+        for endpoint in endpoints
+        if matches(endpoint.event_types, event["type"])
+    ]
+    if deliveries:
+        await session.execute(insert(DELIVERIES), deliveries)
+        session.info[DELIVERIES_ADDED] = True
+    return [event["id"] for event in events]
+
+
+def _event_row(
+    tenant_id: str, data: EventData, place: Numbered | None, now: datetime
+) -> dict[str, Any]:
+    event_id = new_id("evt")
+    envelope = Envelope(
+        event_id=event_id,
+        event_type=data.event_type,
+        created_at=now,
+        sequence=place.sequence if place else None,
+        workflow_id=place.workflow_id if place else None,
+        data=data,
+    )
+    return {
+        "id": event_id,
+        "tenant_id": tenant_id,
+        "type": data.event_type,
+        "workflow_id": envelope.workflow_id,
+        "sequence": envelope.sequence,
+        "body": envelope.to_bytes(),
+        "created_at": now,
+    }
+
+
+async def _endpoints(session: AsyncSession, tenant_id: str) -> Sequence[Any]:
+    columns = (ENDPOINTS.c.id, ENDPOINTS.c.event_types, ENDPOINTS.c.health)
+    query = select(*columns).where(
+        ENDPOINTS.c.tenant_id == tenant_id, ENDPOINTS.c.deleted_at.is_(None)
+    )
+    return (await session.execute(query)).all()
+
+
+def _delivery_row(event: dict[str, Any], endpoint: Any, now: datetime) -> dict[str, Any]:
+    waits = endpoint.health in WAITING_HEALTH
+    return {
+        "id": new_id("dlv"),
+        "tenant_id": event["tenant_id"],
+        "event_id": event["id"],
+        "endpoint_id": endpoint.id,
+        "event_type": event["type"],
+        "ordering_key": None,
+        "state": "parked" if waits else "pending",
+        "reason": f"endpoint_{endpoint.health}" if waits else None,
+        "attempts": 0,
+        "trigger": "schedule",
+        "claim_id": None,
+        "claimed_until": None,
+        "next_attempt_at": None,
+        "created_at": now,
+        "settled_at": None,
+    }

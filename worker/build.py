@@ -1,0 +1,54 @@
+"""Every implementation of every port, built once and handed to the workers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from runtime.http import WebhookClient
+
+from activities.accounts import SqlAccountActivities
+from activities.addressees import AddressBook
+from activities.connectors.fx import SandboxFx
+from activities.connectors.rail import SandboxRail
+from activities.connectors.sandbox import Sandbox
+from activities.conversions import MarketConversionActivities
+from activities.rails import ConnectedRailActivities
+from activities.sagas import SqlSagaActivities
+from activities.steps import Steps
+from activities.transfers import SqlTransferActivities
+from activities.webhooks import HttpWebhookActivities
+from runtime.database import Database
+from runtime.keyfile import secrets_keys
+from runtime.policy import url_policy
+from runtime.settings import Settings
+from runtime.vault import Vault
+
+
+@dataclass(frozen=True)
+class Implementations:
+    """What each queue's worker can do."""
+
+    sagas: tuple[object, ...]
+    deliveries: tuple[object, ...]
+
+
+@asynccontextmanager
+async def build(settings: Settings, database: Database) -> AsyncIterator[Implementations]:
+    addresses = AddressBook(Vault(secrets_keys(settings)), schedule=settings.retry_schedule)
+    async with WebhookClient(url_policy(settings)) as http:
+        yield Implementations(
+            sagas=saga_implementations(settings, database),
+            deliveries=(HttpWebhookActivities(database, http, addresses),),
+        )
+
+
+def saga_implementations(settings: Settings, database: Database) -> tuple[object, ...]:
+    steps = Steps(database)
+    fee = settings.transfer_fee_basis_points
+    return (
+        SqlSagaActivities(database, steps),
+        SqlAccountActivities(steps),
+        SqlTransferActivities(steps, fee_basis_points=fee),
+        ConnectedRailActivities(steps, SandboxRail(Sandbox("rail", database))),
+        MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
+    )

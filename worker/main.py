@@ -1,0 +1,94 @@
+"""The worker process: builds everything once, then runs workflows, activities and the relay."""
+
+import asyncio
+import contextlib
+import signal
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from runtime.database import Database
+from runtime.settings import Settings
+from runtime.supervisor import mark_ready
+from runtime.temporal import (
+    DELIVERY_QUEUE,
+    SAGA_QUEUE,
+    ErrorsAsFailures,
+    activity_methods,
+    connect,
+    workflow_runner,
+)
+from runtime.wakeup import Bell, listen_for_ever
+from worker.build import Implementations, build
+from worker.relay import Relay
+from workflows.registry import DELIVERY_WORKFLOWS, saga_workflows
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM; then let what is running end, within the grace."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bell = Bell(settings.data_dir)
+    bell.listen()
+    database = Database(settings.resolved_database_url, bell=bell)
+    try:
+        temporal = await connect(settings)
+        async with build(settings, database) as implementations, asyncio.TaskGroup() as group:
+            workers = make_workers(temporal, settings, implementations)
+            async with contextlib.AsyncExitStack() as running:
+                for worker in workers:
+                    await running.enter_async_context(worker)
+                background = [
+                    group.create_task(Relay(database, temporal, settings).run()),
+                    *_listening(group, database, bell),
+                ]
+                mark_ready(settings, "worker")
+                await stop.wait()
+                for task in background:
+                    task.cancel()
+    finally:
+        bell.close()
+        await database.close()
+
+
+def _listening(
+    group: asyncio.TaskGroup, database: Database, bell: Bell
+) -> list[asyncio.Task[None]]:
+    if database.is_sqlite:
+        return []
+    return [group.create_task(listen_for_ever(database.url, bell))]
+
+
+def make_workers(
+    temporal: Client, settings: Settings, implementations: Implementations
+) -> list[Worker]:
+    """One worker per queue: a burst of deliveries leaves the sagas their slots."""
+    return [
+        _worker(temporal, settings, SAGA_QUEUE, saga_workflows(), implementations.sagas),
+        _worker(
+            temporal, settings, DELIVERY_QUEUE, list(DELIVERY_WORKFLOWS), implementations.deliveries
+        ),
+    ]
+
+
+def _worker(
+    temporal: Client,
+    settings: Settings,
+    queue: str,
+    workflows: list[type],
+    implementations: tuple[object, ...],
+) -> Worker:
+    return Worker(
+        temporal,
+        task_queue=queue,
+        workflows=workflows,
+        activities=activity_methods(implementations),
+        workflow_runner=workflow_runner(),
+        interceptors=[ErrorsAsFailures()],
+        max_cached_workflows=settings.worker_cached_workflows_max,
+        max_concurrent_workflow_tasks=settings.worker_workflow_tasks_max,
+        max_concurrent_activities=settings.worker_activities_max,
+        max_concurrent_local_activities=settings.worker_activities_max,
+        graceful_shutdown_timeout=settings.worker_shutdown_grace,
+    )

@@ -1,0 +1,60 @@
+"""Deliver a claimed batch of events for the first time.
+
+Path of an event, 3 of 6. Before: worker/relay.py, which claimed the batch under this workflow's
+id. Next: activities/webhooks.py, which signs and POSTs.
+
+One workflow for all that was waiting: in quiet traffic that is one event, in a burst hundreds.
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+from activities.ports import WebhookActivities
+from domain.batch import Claimed, RetryRequest
+
+# The longest exchange is 30 s; a batch POSTs concurrently, but per endpoint only so many at once.
+SEND_START_TO_CLOSE = timedelta(minutes=15)
+SEND_HEARTBEAT = timedelta(seconds=20)
+
+
+@workflow.defn(name="deliver_events")
+class DeliverEvents:
+    @workflow.run
+    async def run(self, claim: Claimed) -> dict[str, int]:
+        sent = await workflow.execute_activity_method(
+            WebhookActivities.send_claimed,
+            claim,
+            activity_id="send",
+            start_to_close_timeout=SEND_START_TO_CLOSE,
+            heartbeat_timeout=SEND_HEARTBEAT,
+            retry_policy=RetryPolicy(
+                initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+            ),
+            summary=f"{claim.size} deliveries",
+        )
+        for delivery_id in sent.to_retry:
+            await _start_retry(delivery_id)
+        return {
+            "succeeded": sent.succeeded,
+            "settled": sent.settled,
+            "retrying": len(sent.to_retry),
+        }
+
+
+async def _start_retry(delivery_id: str) -> None:
+    try:
+        await workflow.start_child_workflow(
+            "retry_delivery",
+            RetryRequest(delivery_id),
+            id=f"delivery/{delivery_id}",
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=f"retry {delivery_id} until it is settled",
+        )
+    except WorkflowAlreadyStartedError:
+        return  # The claim ran before and died after this line: its retry is under way.

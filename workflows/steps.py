@@ -1,0 +1,110 @@
+"""A step: an action and the compensation that undoes it, and how each of them is run.
+
+Two speeds. A step that is one short transaction of ours runs as a local activity; when its few
+tries are used up (the database is down) the same step goes on as a regular activity, retried by
+the server for as long as it takes. A step that talks to an outside party, and every compensation,
+is a regular activity from the start: visible in the UI, with all its attempts.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from domain.saga import StepCall, Undone
+
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+Action = Callable[[Any, StepCall[Request]], Awaitable[Result]]
+Undo = Callable[[Any, StepCall[Request]], Awaitable[Undone]]
+
+# Bounded in attempts as well as in time: a local activity's total timeout is not enforced across
+# its retries, and it holds a workflow task slot all the while.
+LOCAL_START_TO_CLOSE = timedelta(seconds=3)
+LOCAL_RETRIES = RetryPolicy(
+    initial_interval=timedelta(milliseconds=50),
+    maximum_interval=timedelta(milliseconds=200),
+    maximum_attempts=3,
+)
+RETRY_INTERVAL_MAX = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Step(Generic[Request, Result]):
+    """An action and the compensation that undoes it; both take the same request.
+
+    `outside` says that it talks to an outside party. `attempts_max` None retries for ever; a
+    number gives up after so many and compensates. `name` defaults to the action's.
+    """
+
+    action: Action[Request, Result]
+    compensation: Undo[Request] | None = None
+    name: str = ""
+    outside: bool = False
+    start_to_close: timedelta = timedelta(seconds=10)
+    attempts_max: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.action.__name__)
+
+
+def named(step: Step[Request, Result], name: str) -> Step[Request, Result]:
+    """The same step under another name, where a saga takes it more than once."""
+    return replace(step, name=name)
+
+
+async def act(step: Step[Request, Result], call: StepCall[Request]) -> Result:
+    """Run the action once through, at the step's speed. Raises what the saga must answer to."""
+    if not step.outside:
+        try:
+            return await _locally(step, call)
+        except ApplicationError as error:
+            if error.non_retryable:
+                raise
+        except ActivityError as error:  # It took too long, or this process is going away.
+            if is_cancelled_exception(error):
+                raise
+    return await _regularly(step.action, step, call, attempts_max=step.attempts_max or 0)
+
+
+async def compensate(step: Step[Request, Any], call: StepCall[Request]) -> Undone:
+    """Run the compensation until it succeeds; only a refusal ends it otherwise."""
+    assert step.compensation is not None
+    return await _regularly(step.compensation, step, call, attempts_max=0)
+
+
+async def _locally(step: Step[Request, Result], call: StepCall[Request]) -> Result:
+    return await workflow.execute_local_activity_method(
+        step.action,
+        call,
+        start_to_close_timeout=LOCAL_START_TO_CLOSE,
+        retry_policy=LOCAL_RETRIES,
+        activity_id=call.step,
+        summary=call.step,
+    )
+
+
+async def _regularly(
+    action: Action[Request, Result],
+    step: Step[Request, Any],
+    call: StepCall[Request],
+    *,
+    attempts_max: int,
+) -> Result:
+    undoing = call.failure is not None
+    return await workflow.execute_activity_method(
+        action,
+        call,
+        activity_id=f"{call.step}/undo" if undoing else call.step,
+        start_to_close_timeout=step.start_to_close,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=1),
+            maximum_interval=RETRY_INTERVAL_MAX,
+            maximum_attempts=attempts_max,
+        ),
+        summary=f"undo {call.step}" if undoing else call.step,
+    )
