@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cli.console import EXIT_FAILED, load_settings, refuse, screen
 from runtime.data_folder import write_private_file
-from runtime.errors import CannotStart, ChildFailed, DatabaseUnusable
+from runtime.errors import CannotStart, ChildFailed, DatabaseUnusable, RootKeyUnusable
 from runtime.ready import Ready
 from runtime.settings import Settings, loopback_environment
 
@@ -57,24 +57,26 @@ async def _run_until_signal(stack: "Stack") -> None:
 async def prepare_database(settings: Settings) -> str | None:
     """Migrate, make the first tenant and API key once, and tell the key where it is known.
 
-    Raises DatabaseUnusable.
+    Raises DatabaseUnusable or RootKeyUnusable.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     from storage.bootstrap import first_key
     from storage.migrate import upgrade
 
-    given = settings.root_api_key.get_secret_value()
-    kept = settings.data_dir / KEY_FILE
     url = settings.resolved_database_url
     try:
         await asyncio.to_thread(upgrade, url)
-        made = await first_key(url, given or None)
+        key = await first_key(url, settings.root_api_key.get_secret_value() or None)
     except (SQLAlchemyError, OSError) as error:
         raise DatabaseUnusable(error) from error
-    if made:
-        write_private_file(kept, f"{made}\n")
-    return given or (kept.read_text().strip() if kept.exists() else None)
+    except ValueError as error:
+        raise RootKeyUnusable(error) from error
+    kept = settings.data_dir / KEY_FILE
+    if key is not None:
+        write_private_file(kept, f"{key}\n")
+        return key
+    return kept.read_text().strip() if kept.exists() else None
 
 
 def _ask_to_stop(stop: asyncio.Event) -> None:

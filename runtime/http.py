@@ -11,9 +11,10 @@ import logging
 import ssl
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_network
 from types import TracebackType
 from typing import Final, Self
@@ -28,13 +29,14 @@ from domain.delivery import (
     OutcomeClass,
     parse_retry_after,
 )
-from domain.url_policy import Target, UrlPolicy, check_url
+from domain.url_policy import UrlPolicy, check_url
 from runtime.address_guard import AddressGuard, GuardedConnector, Resolver, SystemResolver
 from runtime.bulkhead import Bulkhead
 from runtime.http_failures import failure
 
 HEADER_LINE_MAX: Final = 8190
 HEADERS_MAX: Final = 64
+URLS_CACHED: Final = 1024
 CONTROLS: Final[dict[str, Control]] = {"disable": "disable", "abort": "abort"}
 
 # Behind a forward proxy only the proxy is dialled, and the operator vouches for it.
@@ -78,6 +80,7 @@ class WebhookClient:
         self._guard = AddressGuard(
             ANYWHERE if proxy else policy, resolver or SystemResolver(), limits.dns_deadline
         )
+        self._take_apart = lru_cache(URLS_CACHED)(self._take_apart_anew)
         self._bulkhead = Bulkhead(limits.exchanges_max, limits.exchanges_per_origin_max)
 
     @property
@@ -128,16 +131,19 @@ class WebhookClient:
     async def _post(
         self, url: str, headers: Mapping[str, str], body: bytes, seconds: float
     ) -> AttemptOutcome:
-        target = check_url(url, self._policy)
+        origin, checked_url = self._take_apart(url)
         until = asyncio.get_running_loop().time() + seconds
-        async with self._bulkhead.slot(target.origin, until), asyncio.timeout_at(until):
-            return await self._exchange(target, headers, body)
+        async with self._bulkhead.slot(origin, until), asyncio.timeout_at(until):
+            return await self._exchange(checked_url, headers, body)
 
-    async def _exchange(
-        self, target: Target, headers: Mapping[str, str], body: bytes
-    ) -> AttemptOutcome:
+    def _take_apart_anew(self, url: str) -> tuple[str, URL]:
+        """The origin, and the URL put together again from parts that aiohttp cannot misread."""
+        target = check_url(url, self._policy)
+        return target.origin, URL(f"{target.origin}{target.path}", encoded=True)
+
+    async def _exchange(self, url: URL, headers: Mapping[str, str], body: bytes) -> AttemptOutcome:
         async with self._session.post(
-            URL(f"{target.origin}{target.path}", encoded=True),
+            url,
             data=body,
             headers=self._with_connection(headers),
             allow_redirects=False,

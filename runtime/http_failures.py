@@ -6,6 +6,7 @@ address that a name resolved to.
 
 import os
 import ssl
+from functools import singledispatch
 
 import aiohttp
 
@@ -47,29 +48,39 @@ def _attributed(outcome: OutcomeClass, error: Exception) -> OutcomeClass:
     return outcome
 
 
+@singledispatch
 def _detail(error: Exception) -> str:
     """What can be said without naming an address: a reason of ours, OpenSSL's or the kernel's."""
-    match error:
-        case UrlRefused():
-            return f": {error} ({error.reason})"
-        case aiohttp.ClientHttpProxyError():
-            return f": it answered {error.status}"
-        case aiohttp.ClientConnectorCertificateError():
-            return _certificate_detail(error.certificate_error)
-        case aiohttp.ClientConnectorSSLError():
-            return _tls_detail(error.os_error)
-        case aiohttp.ClientConnectorDNSError():
-            return ""
-        case aiohttp.ClientConnectorError() if error.os_error.errno:
-            return f": {os.strerror(error.os_error.errno).lower()}"
-        case _:
-            return ""
+    return ""
 
 
-def _certificate_detail(error: Exception) -> str:
-    return f": {error.verify_message}" if isinstance(error, ssl.SSLCertVerificationError) else ""
+@_detail.register
+def _(error: UrlRefused) -> str:
+    return f": {error} ({error.reason})"
 
 
-def _tls_detail(error: OSError) -> str:
-    reason = error.reason if isinstance(error, ssl.SSLError) else None
+@_detail.register
+def _(error: aiohttp.ClientHttpProxyError) -> str:
+    return f": it answered {error.status}"
+
+
+@_detail.register
+def _(error: aiohttp.ClientConnectorCertificateError) -> str:
+    found = error.certificate_error
+    return f": {found.verify_message}" if isinstance(found, ssl.SSLCertVerificationError) else ""
+
+
+@_detail.register
+def _(error: aiohttp.ClientConnectorSSLError) -> str:
+    reason = error.os_error.reason if isinstance(error.os_error, ssl.SSLError) else None
     return f": {reason.lower().replace('_', ' ')}" if reason else ""
+
+
+@_detail.register
+def _(error: aiohttp.ClientConnectorDNSError) -> str:
+    return f": {error.os_error.strerror}" if error.os_error.strerror else ""
+
+
+@_detail.register
+def _(error: aiohttp.ClientConnectorError) -> str:
+    return f": {os.strerror(error.os_error.errno).lower()}" if error.os_error.errno else ""

@@ -17,22 +17,26 @@ from storage.saga_log import RUNS
 from storage.tables import SagaRun
 
 
-async def accept(session: AsyncSession, run: SagaRun, rows: Sequence[SQLModel]) -> SagaRun:
-    """Write the run and its resource's row, or find the same run, accepted before.
+async def find_accepted(session: AsyncSession, run: SagaRun) -> SagaRun | None:
+    """The same run, accepted before: asking twice is asking once.
 
     Raises DuplicateRequest when the id is taken by anything but the very same request.
     """
     known = await session.get(SagaRun, run.workflow_id)
-    if known is not None:
-        if (known.tenant_id, known.request) != (run.tenant_id, run.request):
-            raise _taken(run)
-        return known
+    if known is None:
+        return None
+    if (known.tenant_id, known.request) != (run.tenant_id, run.request):
+        raise _taken(run)
+    return known
+
+
+async def accept(session: AsyncSession, run: SagaRun, rows: Sequence[SQLModel]) -> None:
+    """Write the run and its resource's row. Raises DuplicateRequest."""
     for row in rows:
         if await session.get(type(row), row.id) is not None:  # type: ignore[attr-defined]
             raise _taken(run)
     session.add_all([run, *rows])
     await session.flush()
-    return run
 
 
 def _taken(run: SagaRun) -> DuplicateRequest:

@@ -1,6 +1,7 @@
 """`sagapost up` keeps its children: started in order, restarted, stopped, never left behind."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -144,22 +145,26 @@ async def test_a_child_deaf_to_sigterm_is_killed(tmp_path: Path) -> None:
     assert stand_ins.are_gone([*kept.supervisor.pids.values()])
 
 
-async def test_what_an_earlier_supervisor_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
-    other = await asyncio.create_subprocess_exec(*python(SLEEPER))
-    kept = Kept(tmp_path)
+async def test_what_was_stopped_is_not_left_over(kept: Kept, tmp_path: Path) -> None:
+    record = tmp_path / "children.json"
     await kept.supervisor.start(child("one", SLEEPER))
-    record = (tmp_path / "children.json").read_text()
+    stopped = record.read_text()
     await kept.supervisor.stop()
-    born = psutil.Process(other.pid).create_time()
+    assert not record.exists()
+    record.write_text(stopped)
+    assert end_leftovers(tmp_path) == []
 
-    (tmp_path / "children.json").write_text(record)
-    assert end_leftovers(tmp_path) == []
-    (tmp_path / "children.json").write_text(f'{{"reused": [{other.pid}, {born - 60}]}}')
-    assert end_leftovers(tmp_path) == []
-    assert other.returncode is None
-    (tmp_path / "children.json").write_text(f'{{"left": [{other.pid}, {born}]}}')
-    assert end_leftovers(tmp_path) == ["left"]
-    assert await other.wait() == -signal.SIGKILL
+
+def test_what_an_earlier_supervisor_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    record = tmp_path / "children.json"
+    with subprocess.Popen(python(SLEEPER)) as left:
+        born = psutil.Process(left.pid).create_time()
+        record.write_text(json.dumps({"another of the same pid": [left.pid, born - 60]}))
+        assert end_leftovers(tmp_path) == []
+        assert not stand_ins.are_gone([left.pid])
+        record.write_text(json.dumps({"left": [left.pid, born]}))
+        assert end_leftovers(tmp_path) == ["left"]
+        assert stand_ins.are_gone([left.pid])
 
 
 def test_a_missing_temporal_program_is_told_plainly(

@@ -1,0 +1,113 @@
+"""Pages: `page` and `per_page` as clients know them, and `cursor` for lists without end."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Depends, Query, Request
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+from api.errors import Invalid
+from api.shapes import Meta, Page, PageLinks
+from storage.listing import COUNT_MAX, Listed, Slice, list_rows
+
+PER_PAGE_DEFAULT: Final = 20
+PER_PAGE_MAX: Final = 250
+
+Row = TypeVar("Row", bound=SQLModel)
+Shown = TypeVar("Shown")
+
+
+class Paging:
+    """Which page was asked for, and how to answer with it."""
+
+    def __init__(self, request: Request, page: int, per_page: int, cursor: str | None) -> None:
+        if page * per_page > COUNT_MAX:
+            text = f"pages end at {COUNT_MAX} rows: read on with `cursor` = `meta.next_cursor`"
+            raise Invalid({"page": [text]})
+        self._request = request
+        self._page = page
+        self._per_page = per_page
+        self._after = _read_cursor(cursor) if cursor else ()
+
+    async def find(
+        self, session: AsyncSession, query: Select[Row], order: Sequence[Any]
+    ) -> Listed[Row]:
+        if self._after and len(self._after) != len(order):
+            raise Invalid({"cursor": ["this cursor belongs to another list"]})
+        offset = 0 if self._after else (self._page - 1) * self._per_page
+        return await list_rows(session, query, order, Slice(self._per_page, offset, self._after))
+
+    def show(self, listed: Listed[Row], show: Callable[[Row], Shown]) -> Page[Shown]:
+        return self.show_all(listed, [show(row) for row in listed.rows])
+
+    def show_all(self, listed: Listed[Row], shown: list[Shown]) -> Page[Shown]:
+        last_page = max(1, -(-listed.total // self._per_page))
+        next_cursor = _write_cursor(listed.after) if listed.after else None
+        return Page(
+            data=shown,
+            meta=Meta(
+                current_page=self._page,
+                per_page=self._per_page,
+                total=listed.total,
+                last_page=last_page,
+                total_is_exact=listed.total_is_exact,
+                next_cursor=next_cursor,
+            ),
+            links=self._links(last_page, next_cursor),
+        )
+
+    def _links(self, last_page: int, next_cursor: str | None) -> PageLinks:
+        following = None
+        if next_cursor and (self._after or self._page >= last_page):
+            following = self._link(cursor=next_cursor, page=None)
+        elif next_cursor:
+            following = self._link(page=self._page + 1)
+        previous = self._page > 1 and not self._after
+        return PageLinks(
+            first=self._link(page=1, cursor=None),
+            prev=self._link(page=self._page - 1) if previous else None,
+            next=following,
+            last=self._link(page=last_page, cursor=None),
+        )
+
+    def _link(self, **changed: Any) -> str:
+        """Relative, so that it is right behind any proxy."""
+        gone = [name for name, value in changed.items() if value is None]
+        given = {name: value for name, value in changed.items() if value is not None}
+        url = self._request.url.remove_query_params(gone).include_query_params(**given)
+        return f"{url.path}?{url.query}" if url.query else url.path
+
+
+def paging(
+    request: Request,
+    page: Annotated[int, Query(ge=1, le=COUNT_MAX)] = 1,
+    per_page: Annotated[int, Query(ge=1, le=PER_PAGE_MAX)] = PER_PAGE_DEFAULT,
+    cursor: Annotated[
+        str | None, Query(max_length=512, description="`meta.next_cursor` of the page before")
+    ] = None,
+) -> Paging:
+    return Paging(request, page, per_page, cursor)
+
+
+Pages = Annotated[Paging, Depends(paging)]
+
+
+def _write_cursor(after: tuple[Any, ...]) -> str:
+    values = [[v.isoformat()] if isinstance(v, datetime) else v for v in after]
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[Any, ...]:
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return tuple(
+            datetime.fromisoformat(v[0]) if isinstance(v, list) else str(v) for v in values
+        )
+    except (ValueError, TypeError, KeyError, binascii.Error):
+        raise Invalid({"cursor": ["this is not a cursor of ours"]}) from None

@@ -1,0 +1,179 @@
+"""SQLite as a fast single writer: group commit, and no thread hop for statements of microseconds.
+
+A commit waits for the disk, a statement does not. So units of work that wait for the one writer
+share a transaction, each inside a savepoint of its own, and are all answered after one commit; and
+statements run where they are called, while BEGIN and COMMIT, which may wait, run in a thread.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import aiosqlite
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from runtime.wakeup import Bell
+from storage.outbox import DELIVERIES_ADDED
+
+Result = TypeVar("Result")
+Work = Callable[[AsyncSession], Awaitable[Any]]
+
+BUSY_TIMEOUT_S = 30
+GROUP_MAX = 64
+MAY_WAIT = ("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA")
+
+
+class InlineConnection(aiosqlite.Connection):
+    """Runs statements in the caller's thread; what may wait for a lock or the disk, in its own."""
+
+    async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        of_connection = isinstance(getattr(fn, "__self__", None), sqlite3.Connection)
+        waits = of_connection and fn.__name__ in ("commit", "rollback", "close")
+        if waits or (args and isinstance(args[0], str) and args[0].startswith(MAY_WAIT)):
+            return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return fn(*args, **kwargs)
+
+
+def reader_engine(url: str, *, pool_size: int) -> AsyncEngine:
+    """Reads may be long: they run in threads of their own."""
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_S,
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+    )
+    return _configured(engine, begin="BEGIN")
+
+
+def writer_engine(url: str) -> AsyncEngine:
+    path = make_url(url).database or ":memory:"
+
+    async def connect() -> aiosqlite.Connection:
+        return await _open(path)
+
+    engine = create_async_engine(url, pool_size=1, max_overflow=0, async_creator=connect)
+    return _configured(engine, begin="BEGIN IMMEDIATE")
+
+
+async def _open(path: str) -> aiosqlite.Connection:
+    template = aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    connection = InlineConnection(template._connector, iter_chunk_size=64)
+    connection._thread.daemon = True
+    return await connection
+
+
+def _configured(engine: AsyncEngine, *, begin: str) -> AsyncEngine:
+    # The driver's own BEGIN comes late and is never IMMEDIATE: a unit that reads first and then
+    # writes would fail at once when another process wrote in between.
+    @event.listens_for(engine.sync_engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            # Else INSERT OR REPLACE deletes a protected row without its delete trigger.
+            "recursive_triggers = ON",
+            f"busy_timeout = {BUSY_TIMEOUT_S * 1000}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+class GroupCommit:
+    """Runs units of work in groups: one transaction, one commit, a savepoint for each."""
+
+    def __init__(self, engine: AsyncEngine, bell: Bell) -> None:
+        self._engine = engine
+        self._bell = bell
+        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def transact(self, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Return `work`'s result once it is on disk; its error undoes it and nothing else.
+
+        A caller that is cancelled meanwhile does not know whether it was committed.
+        """
+        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run_groups())
+        return await done
+
+    async def close(self) -> None:
+        if self._running is not None:
+            await self._running
+        await self._engine.dispose()
+
+    async def _run_groups(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
+                await self._commit([unit for unit in group if not unit[1].done()])
+        finally:
+            self._running = None
+
+    async def _commit(self, group: list[tuple[Work, asyncio.Future[Any]]]) -> None:
+        outcomes: list[_Outcome] = []
+        try:
+            async with self._engine.begin() as connection:
+                for work, done in group:
+                    outcomes.append(await _run_unit(connection, work, done))
+        except Exception as error:
+            # The transaction is lost, and with it every unit of the group.
+            for _, done in group:
+                _answer(done, error=error)
+            return
+        if any(outcome.deliveries_added for outcome in outcomes):
+            self._bell.ring()
+        for outcome in outcomes:
+            _answer(outcome.done, result=outcome.result, error=outcome.error)
+
+
+class _Outcome:
+    """What one unit came to, to be told after the commit."""
+
+    def __init__(self, done: asyncio.Future[Any]) -> None:
+        self.done = done
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.deliveries_added = False
+
+
+async def _run_unit(connection: AsyncConnection, work: Work, done: asyncio.Future[Any]) -> _Outcome:
+    outcome = _Outcome(done)
+    session = AsyncSession(
+        connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+    )
+    try:
+        async with session, session.begin():
+            outcome.result = await work(session)
+        outcome.deliveries_added = bool(session.info.get(DELIVERIES_ADDED))
+    except Exception as error:
+        outcome.error = error
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        if not raw.in_transaction:  # A full disk undoes the whole transaction, not a savepoint.
+            raise
+    return outcome
+
+
+def _answer(
+    done: asyncio.Future[Any], *, result: Any = None, error: BaseException | None = None
+) -> None:
+    if done.done():
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(result)
