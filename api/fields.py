@@ -1,12 +1,22 @@
 """Fields that several requests share, with what they accept and how they say no."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+)
 
 from domain.catalogue import JsonObject
+from domain.errors import InvalidAmount
 from domain.ids import new_uuid
-from domain.money import InvalidAmount, parse_amount
+from domain.money import parse_amount
 
 AMOUNT_RULE: Final = (
     'write a decimal string in major units, like "50.00", '
@@ -20,6 +30,10 @@ def _string_or_integer(value: Any) -> Any:
     return value
 
 
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 class Body(BaseModel):
     """A request. A field that we do not know is a mistake of somebody's, so it is refused."""
 
@@ -30,6 +44,9 @@ Amount = Annotated[
     StrictStr | StrictInt,
     BeforeValidator(_string_or_integer),
     Field(description=AMOUNT_RULE, examples=["50.00", 5000]),
+]
+Moment = Annotated[
+    datetime, AfterValidator(_in_utc), Field(description="without a zone it is in UTC")
 ]
 # No colon: a colon marks the bank's own accounts in the books. No slash: it ends a workflow's type.
 Id = Annotated[

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, JsonValue
-from sqlalchemy import or_
+from sqlalchemy import Select, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Allowed, Caller
@@ -92,16 +92,11 @@ async def create_transfer(
     return await starting.start(order, Data[TransferView], render, wait=wait)
 
 
-@router.get("")
-async def list_transfers(
+def wanted_transfers(
     caller: Reader,
-    session: Session,
-    shared: Shared,
-    pages: Pages,
     status: Annotated[str | None, Query(max_length=32)] = None,
     account: Annotated[str | None, Query(max_length=64, description="either side")] = None,
-) -> Page[TransferView]:
-    """List transfers, the newest first."""
+) -> Select[Transfer]:
     query = transfers_of(caller.tenant_id)
     if status is not None:
         query = query.where(TRANSFERS.c.status == status)
@@ -109,7 +104,18 @@ async def list_transfers(
         query = query.where(
             or_(TRANSFERS.c.from_account == account, TRANSFERS.c.to_account == account)
         )
-    listed = await pages.find(session, query, TRANSFER_ORDER)
+    return query
+
+
+@router.get("")
+async def list_transfers(
+    wanted: Annotated[Select[Transfer], Depends(wanted_transfers)],
+    session: Session,
+    shared: Shared,
+    pages: Pages,
+) -> Page[TransferView]:
+    """List transfers, the newest first."""
+    listed = await pages.find(session, wanted, TRANSFER_ORDER)
     return pages.show(listed, lambda row: transfer_view(row, shared))
 
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from ssl import SSLContext
 from typing import Final, TypeAlias
 from weakref import WeakSet
@@ -110,7 +110,14 @@ class AddressGuard(AbstractResolver):
 class GuardedConnector(TCPConnector):
     """aiohttp's pool, with the guard at each place where an address is chosen or met."""
 
-    def __init__(self, guard: AddressGuard, ssl_context: SSLContext, dns_ttl: timedelta) -> None:
+    def __init__(
+        self,
+        guard: AddressGuard,
+        *,
+        ssl_context: SSLContext,
+        dns_ttl: timedelta,
+        sockets_max: int,
+    ) -> None:
         super().__init__(
             resolver=guard,
             socket_factory=guard.make_socket,
@@ -121,6 +128,7 @@ class GuardedConnector(TCPConnector):
             limit=0,  # The bulkhead in front of it is the limit.
         )
         self._guard = guard
+        self._sockets_max = sockets_max
 
     async def connect(
         self,
@@ -130,17 +138,32 @@ class GuardedConnector(TCPConnector):
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         try:
-            self._check_peer(connection)
+            self._check(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _check_peer(self, connection: Connection) -> None:
-        peer = connection.transport and connection.transport.get_extra_info("peername")
-        if not peer:
+    def _check(self, connection: Connection) -> None:
+        transport, protocol = connection.transport, connection.protocol
+        if transport is None or protocol is None:
+            raise ServerDisconnectedError
+        self._vet_peer(transport)
+        connection.add_callback(partial(_drop_unsent, transport))
+        if self._guard.open_sockets > self._sockets_max:
+            protocol.force_close()  # Idle connections count too: do not keep one more.
+
+    def _vet_peer(self, transport: asyncio.Transport) -> None:
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # It hung up while we connected.
             raise ServerDisconnectedError
         self._guard.vet(peer[0])
+
+
+def _drop_unsent(transport: asyncio.Transport) -> None:
+    """The exchange is over. Closing alone would wait for a receiver that reads nothing."""
+    if transport.get_write_buffer_size():
+        transport.abort()
 
 
 def _addresses(host: str, port: int) -> list[str]:

@@ -75,7 +75,7 @@ class WebhookClient:
         limits = limits or ClientLimits()
         self._policy = policy
         self._limits = limits
-        self._proxy = URL(proxy) if proxy else None
+        self._proxy = _proxy_url(proxy)
         self._ssl_context = ssl_context or ssl.create_default_context()
         self._guard = AddressGuard(
             ANYWHERE if proxy else policy, resolver or SystemResolver(), limits.dns_deadline
@@ -88,11 +88,21 @@ class WebhookClient:
         """How many sockets were opened so far."""
         return self._guard.dialled
 
+    @property
+    def open_sockets(self) -> int:
+        """How many are open now, in use or idle."""
+        return self._guard.open_sockets
+
     async def __aenter__(self) -> Self:
         connect = self._limits.connect_deadline.total_seconds()
         dns = self._limits.dns_deadline.total_seconds()
         self._session = aiohttp.ClientSession(
-            connector=GuardedConnector(self._guard, self._ssl_context, self._limits.dns_ttl),
+            connector=GuardedConnector(
+                self._guard,
+                ssl_context=self._ssl_context,
+                dns_ttl=self._limits.dns_ttl,
+                sockets_max=self._limits.exchanges_max,
+            ),
             timeout=aiohttp.ClientTimeout(total=None, connect=dns + connect, sock_connect=connect),
             headers={"Accept-Encoding": "identity"},
             skip_auto_headers=("Accept", "Content-Type", "User-Agent"),
@@ -145,7 +155,7 @@ class WebhookClient:
         async with self._session.post(
             url,
             data=body,
-            headers=self._with_connection(headers),
+            headers=headers,
             allow_redirects=False,
             proxy=self._proxy,
         ) as response:
@@ -154,11 +164,11 @@ class WebhookClient:
                 response.close()
             return _answered(response, kept)
 
-    def _with_connection(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """Idle connections count too: when there are many, each new exchange ends its own."""
-        if self._guard.open_sockets < self._limits.exchanges_max:
-            return headers
-        return {**headers, "Connection": "close"}
+
+def _proxy_url(text: str | None) -> URL | None:
+    if text and not text.startswith("http://"):
+        raise ValueError("write the forward proxy as http://host:port")
+    return URL(text) if text else None
 
 
 async def _read_start(content: aiohttp.StreamReader) -> bytes:

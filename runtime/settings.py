@@ -187,6 +187,12 @@ class Settings(BaseSettings):
     worker_cached_workflows_max: int = setting(
         1000, "workflows", "Workflows that one worker keeps in memory.", ge=0, le=100_000
     )
+    worker_sandbox: bool = setting(
+        "false",
+        "true or false",
+        "Whether workflow code runs in the sandbox that catches non-determinism. Tests always run "
+        "in it; in a worker it costs a third of the CPU.",
+    )
     worker_shutdown_grace: Duration = setting(
         "10s",
         "duration",

@@ -13,6 +13,8 @@ from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
     Interceptor,
+    UnsandboxedWorkflowRunner,
+    WorkflowRunner,
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -66,7 +68,13 @@ async def connect(settings: Settings) -> Client:
     )
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
+def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
+    """The sandbox catches non-determinism where it is written, and costs a third of the CPU.
+
+    Tests always run in it; a worker does where SAGAPOST_WORKER_SANDBOX says so.
+    """
+    if not sandboxed:
+        return UnsandboxedWorkflowRunner()
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PURE_PACKAGES)
     )

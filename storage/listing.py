@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
+
+from domain.ids import CROCKFORD, ID_CHARACTERS
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -65,3 +68,10 @@ def _beyond(order: Sequence[Any], after: tuple[Any, ...]) -> ColumnElement[bool]
     for column, value in reversed(list(zip(order, after, strict=True))):
         beyond = or_(column < value, and_(column == value, beyond))
     return and_(order[0] <= after[0], beyond)
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """The smallest id that could have been made at `moment`: ids sort by their time."""
+    number = max(0, int(moment.timestamp() * 1000)) << 80
+    characters = [CROCKFORD[number >> 5 * place & 31] for place in range(ID_CHARACTERS)]
+    return f"{prefix}_{''.join(reversed(characters))}"

@@ -84,7 +84,7 @@ def _worker(
         task_queue=queue,
         workflows=workflows,
         activities=activity_methods(implementations),
-        workflow_runner=workflow_runner(),
+        workflow_runner=workflow_runner(sandboxed=settings.worker_sandbox),
         interceptors=[ErrorsAsFailures()],
         max_cached_workflows=settings.worker_cached_workflows_max,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks_max,

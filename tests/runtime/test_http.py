@@ -141,8 +141,9 @@ async def test_idle_connections_are_bounded() -> None:
     ):
         for number in range(1, 31):  # As many origins, each of which would keep one open.
             await post(client, f"http://127.0.0.{number}:{receiver.port}/")
+            assert client.open_sockets <= 6
 
-    assert 20 < sum(b"\r\nConnection: close\r\n" in head for head in receiver.heads) <= 25
+    assert len(receiver.heads) == 30
 
 
 async def test_name_and_certificate_stay_the_origins() -> None:
@@ -231,12 +232,13 @@ async def test_slow_receivers_do_not_hold_up_the_others() -> None:
         hanging = [asyncio.create_task(post(client, slow.url, seconds=1)) for _ in range(100)]
         await asyncio.sleep(0.1)
         served = await asyncio.gather(*[post(client, good.url, seconds=0.5) for _ in range(100)])
+        held = slow.connections
         stuck = await asyncio.gather(*hanging)
 
     assert all(outcome.succeeded for outcome in served)
-    assert slow.connections == 10
-    assert [outcome.outcome for outcome in stuck].count(OutcomeClass.TIMEOUT) == 10
-    assert [outcome.outcome for outcome in stuck].count(OutcomeClass.CONGESTED) == 90
+    assert held == 10
+    assert [outcome.outcome for outcome in stuck[:10]] == [OutcomeClass.TIMEOUT] * 10
+    assert OutcomeClass.CONGESTED in {outcome.outcome for outcome in stuck[10:]}
 
 
 async def test_a_cancelled_post_gives_back_its_slot() -> None:

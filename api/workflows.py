@@ -1,0 +1,224 @@
+"""Workflows: start one of any type, and see how far it is and what it has told."""
+
+import json
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field, JsonValue, ValidationError
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Allowed, Caller
+from api.dependencies import Services, Session, Shared, Wait
+from api.errors import Invalid, NotFound, by_field
+from api.fields import Body, Moment
+from api.paging import Pages
+from api.shapes import Data, Page, Timestamp, View
+from api.starting import Order, Starting
+from api.workflow_types import input_adapter
+from domain.ids import new_uuid
+from domain.saga import SagaRequest, SagaState
+from storage.listing import find_own
+from storage.saga_log import RUNS
+from storage.tables import Event, SagaRun, SagaStep
+from storage.views import RUN_ORDER, runs_of, steps_of, story_of
+from workflows.registry import SagaType, all_sagas
+
+router = APIRouter(prefix="/workflows", tags=["workflows"])
+Reader = Annotated[Caller, Depends(Allowed("read", "workflows.read", "workflows.start"))]
+Starter = Annotated[Caller, Depends(Allowed("write", "workflows.start"))]
+
+# Input fields that name customer accounts, in any workflow.
+ACCOUNT_FIELDS = ("from_account", "to_account", "account_uuid")
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+
+class WorkflowStart(Body):
+    """A workflow to start. `GET /v2/workflow-types` tells what each takes."""
+
+    type: Annotated[str, Field(max_length=64)]
+    input: dict[str, JsonValue]
+
+
+class WorkflowView(View):
+    """A workflow run. `state` is accepted, running, compensating, stuck, or how it ended."""
+
+    id: str
+    workflow_id: str
+    run_id: str | None
+    type: str
+    state: SagaState
+    status: SagaState
+    summary: str
+    subject_type: str | None
+    subject_id: str | None
+    parent_id: str | None
+    initiated_by: str
+    result: dict[str, JsonValue] | None
+    failure: dict[str, JsonValue] | None
+    accepted_at: Timestamp
+    started_at: Timestamp | None
+    deadline_at: Timestamp | None
+    ended_at: Timestamp | None
+    workflow_url: str
+
+
+class StepRunView(View):
+    """A step that was done. `undone`: it was compensated; `fenced`: before it ever came."""
+
+    name: str
+    position: int
+    state: str
+    attempt: int
+    result: JsonValue
+    undone: JsonValue
+    started_at: Timestamp
+    completed_at: Timestamp
+    undone_at: Timestamp | None
+
+
+class ToldView(View):
+    """One event of the workflow's story."""
+
+    id: str
+    type: str
+    sequence: int | None
+    created_at: Timestamp
+    data: JsonValue
+
+
+class WorkflowDetail(WorkflowView):
+    """A run with its input, its steps and its events."""
+
+    input: dict[str, JsonValue]
+    steps: list[StepRunView]
+    events: list[ToldView]
+
+
+@router.post("", status_code=202, responses={201: {"model": Data[WorkflowView]}})
+async def start_workflow(
+    body: WorkflowStart, caller: Starter, shared: Shared, starting: Starting, wait: Wait
+) -> Data[WorkflowView]:
+    """Start a workflow of any type.
+
+    Answered 202 once it is accepted, which it is for good. With `?wait=SECONDS` and an end within
+    them: 201 if it completed, 200 if it did not; `state` and `failure` say what came of it.
+    """
+
+    async def render(_: AsyncSession, run: SagaRun) -> Data[WorkflowView]:
+        return Data(data=workflow_view(run, shared))
+
+    return await starting.start(_order(body), Data[WorkflowView], render, wait=wait)
+
+
+def wanted_runs(
+    caller: Reader,
+    type: Annotated[str | None, Query(max_length=64)] = None,
+    state: SagaState | None = None,
+    subject: Annotated[str | None, Query(max_length=64)] = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+) -> Select[SagaRun]:
+    query = runs_of(caller.tenant_id)
+    if type is not None:
+        query = query.where(RUNS.c.type == type)
+    if state is not None:
+        query = query.where(RUNS.c.state == state)
+    if subject is not None:
+        query = query.where(RUNS.c.subject_id == subject)
+    if since is not None:
+        query = query.where(RUNS.c.accepted_at >= since)
+    if until is not None:
+        query = query.where(RUNS.c.accepted_at < until)
+    return query
+
+
+@router.get("")
+async def list_workflows(
+    wanted: Annotated[Select[SagaRun], Depends(wanted_runs)],
+    session: Session,
+    shared: Shared,
+    pages: Pages,
+) -> Page[WorkflowView]:
+    """List workflow runs, the newest first."""
+    listed = await pages.find(session, wanted, RUN_ORDER)
+    return pages.show(listed, lambda row: workflow_view(row, shared))
+
+
+@router.get("/{type}/{id}")
+async def get_workflow(
+    type: str, id: str, caller: Reader, session: Session, shared: Shared
+) -> Data[WorkflowDetail]:
+    """Get one run by its workflow id, `{type}/{id}`: its input, its steps and its events."""
+    run = await own_run(session, f"{type}/{id}", caller)
+    return Data(
+        data=WorkflowDetail(
+            **workflow_view(run, shared).model_dump(),
+            input=run.request.get("input", {}),
+            steps=[_step_view(step) for step in await steps_of(session, run.workflow_id)],
+            events=[_told(event) for event in await story_of(session, run.workflow_id)],
+        )
+    )
+
+
+async def own_run(session: AsyncSession, workflow_id: str, caller: Caller) -> SagaRun:
+    run = await find_own(session, SagaRun, workflow_id, caller.tenant_id)
+    if run is None:
+        raise NotFound("workflow", workflow_id)
+    return run
+
+
+def workflow_view(run: SagaRun, shared: Services) -> WorkflowView:
+    return WorkflowView.model_validate(
+        run.model_dump()
+        | {
+            "id": run.workflow_id,
+            "status": run.state,
+            "workflow_url": shared.run_url(run.workflow_id, run.run_id),
+        }
+    )
+
+
+def _order(body: WorkflowStart) -> Order:
+    saga = all_sagas().get(body.type)
+    if saga is None:
+        nearest = get_close_matches(body.type, all_sagas(), n=1)
+        hint = f": did you mean '{nearest[0]}'?" if nearest else ""
+        raise Invalid({"type": [f"unknown workflow type '{body.type}'{hint}"]})
+    request = _request(saga, body.input)
+    order = Order(
+        saga_type=saga.name,
+        request=request,
+        summary=_summary(saga, request),
+        location=f"/v2/workflows/{saga.name}/{request.id}",
+        accounts=_accounts(request),
+    )
+    return _with_resource(order, request)
+
+
+def _request(saga: SagaType, given: dict[str, JsonValue]) -> SagaRequest:
+    try:
+        request: Any = input_adapter(saga).validate_json(json.dumps(given))
+    except ValidationError as error:
+        raise Invalid(by_field(error.errors(), within="input")) from None
+    assert isinstance(request, SagaRequest)
+    return request if request.id else replace(request, id=new_uuid())
+
+
+def _accounts(request: SagaRequest) -> dict[str, str]:
+    return {
+        f"input.{name}": str(getattr(request, name))
+        for name in ACCOUNT_FIELDS
+        if getattr(request, name, None)
+    }
+
+
+def _step_view(step: SagaStep) -> StepRunView:
+    return StepRunView.model_validate(step.model_dump())
+
+
+def _told(event: Event) -> ToldView:
+    data = json.loads(event.body)["data"] if event.body is not None else None
+    return ToldView.model_validate(event.model_dump(exclude={"body"}) | {"data": data})
