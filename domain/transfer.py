@@ -97,6 +97,7 @@ class ConversionTransferRequest(SagaRequest):
     from_asset: AssetCode
     to_asset: AssetCode
     max_slippage_percent: Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,4})?$")] = "1.0"
+    rail: str = "internal"
     sandbox: dict[str, Faults] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -47,6 +47,8 @@ class CurrencyConversionTransfer:
                 to_account=request.to_account,
                 amount=minor_to_decimal(conversion.transferable_minor, conversion.bought_asset),
                 asset_code=conversion.bought_asset,
+                rail=request.rail,
+                sandbox=request.sandbox,
             )
             await saga.child("transfer", transfer, step=TRANSFER)
             saga.result = {"transfer_uuid": transfer.id, "rate": conversion.rate}
