@@ -21,7 +21,7 @@ FAIL_FIRST = 2
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")]
 
 # The table of POSTs is worth a wide line: a terminal that is narrower wraps it.
-WIDTH_MIN = 116
+WIDTH_MIN = 132
 console = Console(emoji=False, highlight=False, width=max(Console().width, WIDTH_MIN))
 
 
