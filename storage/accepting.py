@@ -5,9 +5,9 @@ the workflow, the worker finds the row, still `accepted`, and starts it.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
@@ -15,6 +15,9 @@ from domain.errors import DuplicateRequest
 from domain.saga import SagaState
 from storage.saga_log import RUNS
 from storage.tables import SagaRun
+
+Place = tuple[datetime, str]
+BEGINNING: Place = (datetime(1970, 1, 1, tzinfo=UTC), "")
 
 
 async def find_accepted(session: AsyncSession, run: SagaRun) -> SagaRun | None:
@@ -45,13 +48,27 @@ def _taken(run: SagaRun) -> DuplicateRequest:
 
 
 async def runs_to_start(
-    session: AsyncSession, *, accepted_before: datetime, most: int = 100
+    session: AsyncSession, *, accepted_before: datetime, after: Place = BEGINNING, most: int = 100
 ) -> Sequence[SagaRun]:
-    """Runs that were accepted a while ago and that the engine never began."""
+    """Runs that were accepted a while ago and that the engine never began, the oldest first.
+
+    `after` is the place of the last one seen: a backlog that only waits for a worker must not
+    hide what was never started.
+    """
+    accepted_at, workflow_id = after
     query = (
         select(SagaRun)
-        .where(RUNS.c.state == SagaState.ACCEPTED, RUNS.c.accepted_at < accepted_before)
-        .order_by(RUNS.c.accepted_at)
+        .where(
+            RUNS.c.state == SagaState.ACCEPTED,
+            RUNS.c.accepted_at < accepted_before,
+            RUNS.c.accepted_at >= accepted_at,
+            or_(RUNS.c.accepted_at > accepted_at, RUNS.c.workflow_id > workflow_id),
+        )
+        .order_by(RUNS.c.accepted_at, RUNS.c.workflow_id)
         .limit(most)
     )
     return (await session.scalars(query)).all()
+
+
+def place_of(run: SagaRun) -> Place:
+    return run.accepted_at, run.workflow_id

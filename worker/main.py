@@ -1,4 +1,4 @@
-"""The worker process: builds everything once, then runs workflows, activities and the relay."""
+"""The worker process: builds everything once, then runs workflows, activities, the relay and the sweeper."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,7 @@ from runtime.temporal import (
 from runtime.wakeup import Bell, listen_for_ever
 from worker.build import Implementations, build
 from worker.relay import Relay
+from worker.sweeper import Sweeper
 from workflows.registry import DELIVERY_WORKFLOWS, saga_workflows
 
 
@@ -41,6 +42,7 @@ async def run(settings: Settings) -> None:
                     await running.enter_async_context(worker)
                 background = [
                     group.create_task(Relay(database, temporal, settings).run()),
+                    group.create_task(Sweeper(database, temporal).run()),
                     *_listening(group, database, bell),
                 ]
                 mark_ready(settings, "worker")
