@@ -1,4 +1,4 @@
-"""The worker process: builds everything once, then runs workflows, activities, the relay and the sweeper."""
+"""The worker process: builds everything once, then runs workflows, activities and its own loops."""
 
 import asyncio
 import contextlib
