@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.catalogue import EventData, matches
+from domain.catalogue import EventData
 from domain.envelope import Envelope
 from domain.ids import new_id
+from storage.filters import Told, wants
 from storage.tables import Delivery, Endpoint, Event
 
 EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
@@ -47,11 +48,12 @@ async def publish(
     events = [_event_row(tenant_id, data, place, now) for data, place in story]
     await session.execute(insert(EVENTS), events)
     endpoints = await _endpoints(session, tenant_id)
+    told = [Told(event["type"], event["body"]) for event in events]
     deliveries = [
-        _delivery_row(event, endpoint, now)
-        for event in events
+        delivery_row(event, endpoint, now)
+        for number, event in enumerate(events)
         for endpoint in endpoints
-        if matches(endpoint.event_types, event["type"])
+        if wants(endpoint, told[number])
     ]
     if deliveries:
         await session.execute(insert(DELIVERIES), deliveries)
@@ -83,14 +85,19 @@ def _event_row(
 
 
 async def _endpoints(session: AsyncSession, tenant_id: str) -> Sequence[Any]:
-    columns = (ENDPOINTS.c.id, ENDPOINTS.c.event_types, ENDPOINTS.c.health)
+    columns = (
+        ENDPOINTS.c.id,
+        ENDPOINTS.c.event_types,
+        ENDPOINTS.c.payload_filter,
+        ENDPOINTS.c.health,
+    )
     query = select(*columns).where(
         ENDPOINTS.c.tenant_id == tenant_id, ENDPOINTS.c.deleted_at.is_(None)
     )
     return (await session.execute(query)).all()
 
 
-def _delivery_row(event: dict[str, Any], endpoint: Any, now: datetime) -> dict[str, Any]:
+def delivery_row(event: dict[str, Any], endpoint: Any, now: datetime) -> dict[str, Any]:
     waits = endpoint.health in WAITING_HEALTH
     return {
         "id": new_id("dlv"),

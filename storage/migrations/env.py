@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import storage.ledger_tables
+import storage.lifecycle_tables
 import storage.tables  # noqa: F401 - registers the tables
 
 ONE_AT_A_TIME = 7_267_437_811  # The key of PostgreSQL's advisory lock.

@@ -4,6 +4,7 @@ from alembic import op
 from sqlmodel import SQLModel
 
 import storage.ledger_tables
+import storage.lifecycle_tables
 import storage.tables  # noqa: F401 - registers the tables
 from storage.ledger_rules import statements
 

@@ -1,0 +1,52 @@
+"""Tell the engine of a replay or a rotation: start its workflow, or wake the one that runs.
+
+Called after the commit; calling again is harmless. Where the engine does not answer, the row says
+what is so, and the worker tells the engine later (worker/upkeep.py).
+"""
+
+from temporalio.client import Client
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from domain.replay import ReplayRequest
+from domain.rotation import RotationRequest
+from runtime.temporal import DELIVERY_QUEUE
+
+# Five is the least urgent: fresh deliveries are of priority three.
+REPLAY_PRIORITY = Priority(priority_key=5)
+
+
+def replay_workflow_id(job_id: str) -> str:
+    return f"replay/{job_id}"
+
+
+def rotation_workflow_id(endpoint_id: str) -> str:
+    return f"endpoint/{endpoint_id}/rotation"
+
+
+async def tell_replay(temporal: Client, job_id: str) -> None:
+    """After a job was made, paused, resumed or cancelled. Raises RPCError."""
+    await temporal.start_workflow(
+        "replay_events",
+        ReplayRequest(job_id),
+        id=replay_workflow_id(job_id),
+        task_queue=DELIVERY_QUEUE,
+        start_signal="look_again",
+        priority=REPLAY_PRIORITY,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"replay {job_id}",
+    )
+
+
+async def tell_rotation(temporal: Client, endpoint_id: str) -> None:
+    """After a secret was rotated, or a rotation rolled back. Raises RPCError."""
+    await temporal.start_workflow(
+        "rotate_secret",
+        RotationRequest(endpoint_id),
+        id=rotation_workflow_id(endpoint_id),
+        task_queue=DELIVERY_QUEUE,
+        start_signal="look_again",
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"rotate the secret of {endpoint_id}",
+    )

@@ -1,0 +1,398 @@
+"""Replay jobs: a window of events, put in line for one endpoint again, batch by batch.
+
+The job's row is the truth: its state says whether another batch may be queued, its cursor where to
+go on. A batch moves the cursor in the transaction that puts its deliveries in line, so a job that
+was killed anywhere goes on without sending twice or leaving out.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.ids import new_id
+from domain.replay import (
+    MISSING,
+    PER_SECOND,
+    Candidate,
+    Choice,
+    NothingToReplay,
+    ReplayFilter,
+    ReplayState,
+    ReplayStateConflict,
+    ReplayUnderWay,
+    WebhookDisabled,
+    check_pace,
+    choose,
+    wanted_types,
+)
+from storage.attempts import CHANGES
+from storage.filters import Told, wants
+from storage.lifecycle_tables import ReplayJob
+from storage.listing import first_id
+from storage.outbox import (
+    DELIVERIES,
+    DELIVERIES_ADDED,
+    EVENTS,
+    WAITING_HEALTH,
+    delivery_row,
+)
+from storage.tables import Endpoint
+
+JOBS: Any = ReplayJob.__table__  # type: ignore[attr-defined]
+JOB_ORDER = (JOBS.c.id,)
+
+EXAMINED_MAX = 2_000  # Events that one transaction looks at: it holds SQLite's only writer.
+COUNTED_BODIES_MAX = 10_000  # Payloads that a count reads, where there is a payload filter.
+TRIGGER = "replay"
+
+
+@dataclass(frozen=True)
+class ReplayOrder:
+    """What somebody asks for. `created_by` is the id of their API key."""
+
+    filter: ReplayFilter
+    created_by: str
+    per_second: int = PER_SECOND
+
+
+@dataclass(frozen=True)
+class ReplayCount:
+    """What a replay would send: `by_state` says what became of these events before."""
+
+    total: int
+    is_exact: bool
+    by_state: dict[str, int] = field(default_factory=dict)
+
+
+def jobs_of(tenant_id: str, endpoint_id: str | None = None) -> Select[ReplayJob]:
+    query = select(ReplayJob).where(JOBS.c.tenant_id == tenant_id)
+    return query if endpoint_id is None else query.where(JOBS.c.endpoint_id == endpoint_id)
+
+
+async def find_job(session: AsyncSession, job_id: str, tenant_id: str) -> ReplayJob | None:
+    job = await session.get(ReplayJob, job_id)
+    return job if job is not None and job.tenant_id == tenant_id else None
+
+
+async def count(session: AsyncSession, endpoint: Endpoint, filter: ReplayFilter) -> ReplayCount:
+    """Count what a replay would send now. Writes nothing: this is the dry run."""
+    if endpoint.payload_filter is not None:
+        return await _count_by_reading(session, endpoint, filter)
+    never_sent = (DELIVERIES.c.attempts == 0).label("never_sent")
+    expunged = EVENTS.c.body.is_(None).label("is_expunged")
+    groups = (DELIVERIES.c.state, never_sent, expunged)
+    query = _in_window(select(*groups, func.count().label("number")), endpoint, filter)
+    found: Counter[str] = Counter()
+    for row in await session.execute(query.group_by(*groups)):
+        candidate = Candidate(
+            state=row.state,
+            attempts=int(row.state is not None and not row.never_sent),
+            is_wanted=True,
+            is_expunged=bool(row.is_expunged),
+        )
+        if choose(candidate, filter).sends:
+            found[row.state or MISSING] += row.number
+    return ReplayCount(found.total(), is_exact=True, by_state=dict(found))
+
+
+async def create_job(
+    session: AsyncSession,
+    endpoint: Endpoint,
+    order: ReplayOrder,
+    counted: ReplayCount,
+    *,
+    now: datetime,
+) -> ReplayJob:
+    """Accept a replay; `runtime.lifecycle.tell_replay` starts it after the commit.
+
+    Raises NothingToReplay, ReplayUnderWay, WebhookDisabled, InvalidReplay.
+    """
+    check_pace(order.per_second)
+    if endpoint.disabled_at is not None:
+        raise WebhookDisabled
+    under_way = await session.scalar(_open_job(endpoint.id))
+    if under_way is not None:
+        raise ReplayUnderWay(under_way)
+    if not counted.total and counted.is_exact:
+        raise NothingToReplay
+    filter = order.filter
+    job = ReplayJob(
+        id=new_id("rpl"),
+        tenant_id=endpoint.tenant_id,
+        endpoint_id=endpoint.id,
+        since=filter.since,
+        until=filter.until,
+        event_types=list(filter.event_types),
+        states=list(filter.states),
+        never_attempted=filter.never_attempted,
+        per_second=order.per_second,
+        total=counted.total,
+        total_is_exact=counted.is_exact,
+        created_by=order.created_by,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(job)
+    await session.flush()
+    return job
+
+
+async def pause(session: AsyncSession, job: ReplayJob, *, now: datetime) -> ReplayJob:
+    """Raises ReplayStateConflict unless it runs."""
+    return await _act(session, job, "pause", now=now)
+
+
+async def resume(session: AsyncSession, job: ReplayJob, *, now: datetime) -> ReplayJob:
+    """Raises ReplayStateConflict unless it is paused."""
+    return await _act(session, job, "resume", now=now)
+
+
+async def cancel(
+    session: AsyncSession, job: ReplayJob, *, now: datetime, reason: str = "by_owner"
+) -> ReplayJob:
+    """From its commit on nothing more is put in line. Raises ReplayStateConflict if it ended."""
+    return await _act(session, job, "cancel", now=now, reason=reason)
+
+
+# What each action wants to find, and what it leaves.
+ACTIONS: dict[str, tuple[tuple[str, ...], ReplayState]] = {
+    "pause": ((ReplayState.RUNNING,), ReplayState.PAUSED),
+    "resume": ((ReplayState.PAUSED,), ReplayState.RUNNING),
+    "cancel": ((ReplayState.RUNNING, ReplayState.PAUSED), ReplayState.CANCELLED),
+}
+
+
+async def _act(
+    session: AsyncSession, job: ReplayJob, action: str, *, now: datetime, reason: str | None = None
+) -> ReplayJob:
+    await lock(session, job)
+    allowed, state = ACTIONS[action]
+    if job.state not in allowed:
+        raise ReplayStateConflict(job.id, job.state, action)
+    job.state, job.reason, job.updated_at = state, reason, now
+    job.ended_at = now if state is ReplayState.CANCELLED else None
+    await session.flush()
+    return job
+
+
+async def lock(session: AsyncSession, job: ReplayJob) -> None:
+    """Until the commit nobody else changes the job; what it says is what is so."""
+    await session.refresh(job, with_for_update=True)
+
+
+async def jobs_to_start(
+    session: AsyncSession, *, quiet_since: datetime, most: int = 100
+) -> Sequence[str]:
+    """Running jobs that nobody has moved for a while: their workflow may be missing."""
+    query = (
+        select(JOBS.c.id)
+        .where(JOBS.c.state == ReplayState.RUNNING, JOBS.c.updated_at < quiet_since)
+        .order_by(JOBS.c.updated_at)
+        .limit(most)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def advance(session: AsyncSession, job_id: str, *, batch: int, now: datetime) -> ReplayJob:
+    """Put one batch in line and move the cursor, in the caller's transaction.
+
+    Asked again for a batch that is committed, it changes nothing. A job that may not go on now
+    says why in `reason`, and is not moved.
+    """
+    job = await session.get_one(ReplayJob, job_id, with_for_update=True)
+    if job.state != ReplayState.RUNNING or batch <= job.batch:
+        return job
+    endpoint = await session.get_one(Endpoint, job.endpoint_id)
+    if endpoint.deleted_at is not None:
+        return await cancel(session, job, now=now, reason="webhook_deleted")
+    job.reason = await _waits_for(session, endpoint, job)
+    job.updated_at = now
+    if job.reason is None:
+        await _queue_batch(session, job, endpoint, now)
+        job.batch = batch
+    await session.flush()
+    return job
+
+
+async def _waits_for(session: AsyncSession, endpoint: Endpoint, job: ReplayJob) -> str | None:
+    """A replay adds only to a short line: fresh deliveries wait for at most two batches of it."""
+    if endpoint.health in WAITING_HEALTH:
+        return f"endpoint_{endpoint.health}"
+    in_line = select(DELIVERIES.c.id).where(
+        DELIVERIES.c.endpoint_id == endpoint.id, DELIVERIES.c.state == "pending"
+    )
+    longest = 2 * job.per_second
+    waiting = select(func.count()).select_from(in_line.limit(longest + 1).subquery())
+    return "line_is_long" if (await session.scalar(waiting) or 0) > longest else None
+
+
+async def _queue_batch(
+    session: AsyncSession, job: ReplayJob, endpoint: Endpoint, now: datetime
+) -> None:
+    filter = filter_of(job)
+    end = await _end_of_reach(session, job)
+    rows = await _read(session, endpoint, filter, after=job.cursor, up_to=end)
+    chosen: list[tuple[Any, Choice]] = []
+    for row in rows:
+        if sum(choice.sends for _, choice in chosen) == job.per_second:
+            break
+        chosen.append((row, choose(_candidate(row, endpoint), filter)))
+    again = [row for row, choice in chosen if choice is Choice.REQUEUE]
+    missing = [row for row, choice in chosen if choice is Choice.CREATE]
+    await _requeue(session, job, again, now)
+    await _create(session, missing, endpoint, now)
+    job.examined += len(chosen)
+    job.requeued += len(again)
+    job.created += len(missing)
+    job.skipped += len(chosen) - len(again) - len(missing)
+    if len(chosen) < len(rows):
+        job.cursor = chosen[-1][0].id
+    elif end is not None:
+        job.cursor = end
+    else:
+        job.state, job.ended_at = ReplayState.COMPLETED, now
+
+
+async def _end_of_reach(session: AsyncSession, job: ReplayJob) -> str | None:
+    """The last event that one transaction may look at; None if it may look to the window's end."""
+    query = (
+        select(EVENTS.c.id)
+        .where(
+            EVENTS.c.tenant_id == job.tenant_id,
+            EVENTS.c.id >= first_id("evt", job.since),
+            EVENTS.c.id < first_id("evt", job.until),
+            EVENTS.c.id > job.cursor,
+        )
+        .order_by(EVENTS.c.id)
+        .offset(EXAMINED_MAX - 1)
+        .limit(1)
+    )
+    end: str | None = await session.scalar(query)
+    return end
+
+
+def filter_of(job: ReplayJob) -> ReplayFilter:
+    return ReplayFilter(
+        since=job.since,
+        until=job.until,
+        event_types=tuple(job.event_types),
+        states=tuple(job.states),
+        never_attempted=job.never_attempted,
+    )
+
+
+def _open_job(endpoint_id: str) -> Select[Any]:
+    open_states = (ReplayState.RUNNING, ReplayState.PAUSED)
+    return select(JOBS.c.id).where(JOBS.c.endpoint_id == endpoint_id, JOBS.c.state.in_(open_states))
+
+
+def _in_window(query: Select[Any], endpoint: Endpoint, filter: ReplayFilter) -> Select[Any]:
+    """The window's events of the types that go to this endpoint, with what became of each."""
+    here = (DELIVERIES.c.event_id == EVENTS.c.id) & (DELIVERIES.c.endpoint_id == endpoint.id)
+    return query.select_from(EVENTS.outerjoin(DELIVERIES, here)).where(
+        EVENTS.c.tenant_id == endpoint.tenant_id,
+        EVENTS.c.id >= first_id("evt", filter.since),
+        EVENTS.c.id < first_id("evt", filter.until),
+        EVENTS.c.type.in_(wanted_types(endpoint.event_types, filter.event_types)),
+    )
+
+
+COLUMNS = (
+    EVENTS.c.id,
+    EVENTS.c.tenant_id,
+    EVENTS.c.type,
+    DELIVERIES.c.id.label("delivery_id"),
+    DELIVERIES.c.state,
+    DELIVERIES.c.attempts,
+    EVENTS.c.body.is_(None).label("is_expunged"),
+)
+
+
+async def _read(
+    session: AsyncSession,
+    endpoint: Endpoint,
+    filter: ReplayFilter,
+    *,
+    after: str = "",
+    up_to: str | None = None,
+) -> Sequence[Any]:
+    columns = COLUMNS if endpoint.payload_filter is None else (*COLUMNS, EVENTS.c.body)
+    query = _in_window(select(*columns), endpoint, filter).where(EVENTS.c.id > after)
+    if up_to is not None:
+        query = query.where(EVENTS.c.id <= up_to)
+    query = query.order_by(EVENTS.c.id).limit(COUNTED_BODIES_MAX)
+    return list(await session.execute(query))
+
+
+def _candidate(row: Any, endpoint: Endpoint) -> Candidate:
+    expunged = bool(row.is_expunged)
+    has_filter = endpoint.payload_filter is not None and not expunged
+    return Candidate(
+        state=row.state,
+        attempts=row.attempts or 0,
+        is_wanted=not has_filter or wants(endpoint, Told(row.type, row.body)),
+        is_expunged=expunged,
+    )
+
+
+async def _count_by_reading(
+    session: AsyncSession, endpoint: Endpoint, filter: ReplayFilter
+) -> ReplayCount:
+    rows = await _read(session, endpoint, filter)
+    found = Counter(
+        row.state or MISSING for row in rows if choose(_candidate(row, endpoint), filter).sends
+    )
+    return ReplayCount(found.total(), len(rows) < COUNTED_BODIES_MAX, dict(found))
+
+
+async def _requeue(
+    session: AsyncSession, job: ReplayJob, rows: Sequence[Any], now: datetime
+) -> None:
+    if not rows:
+        return
+    await session.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id.in_([row.delivery_id for row in rows]))
+        .values(
+            state="pending",
+            reason=TRIGGER,
+            trigger=TRIGGER,
+            claim_id=None,
+            claimed_until=None,
+            next_attempt_at=None,
+            settled_at=None,
+        )
+    )
+    changes = [
+        {
+            "id": new_id("chg"),
+            "delivery_id": row.delivery_id,
+            "from_state": row.state,
+            "to_state": "pending",
+            "reason": f"replayed by {job.id}",
+            "actor": job.created_by,
+            "at": now,
+        }
+        for row in rows
+    ]
+    await session.execute(insert(CHANGES), changes)
+    session.info[DELIVERIES_ADDED] = True
+
+
+async def _create(
+    session: AsyncSession, rows: Sequence[Any], endpoint: Endpoint, now: datetime
+) -> None:
+    if not rows:
+        return
+    deliveries = [
+        delivery_row({"id": row.id, "tenant_id": row.tenant_id, "type": row.type}, endpoint, now)
+        | {"trigger": TRIGGER, "reason": TRIGGER}
+        for row in rows
+    ]
+    await session.execute(insert(DELIVERIES), deliveries)
+    session.info[DELIVERIES_ADDED] = True
