@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from activities.steps import Unit
 from domain.account import balance_updated
-from domain.ledger import BalanceChange, JournalEntry, ledger_account_id
+from domain.ledger import BalanceChange, HoldRequest, JournalEntry, ledger_account_id
 from domain.money import Money
 from storage import ledger
 
@@ -35,14 +35,14 @@ async def place_hold(
     unit: Unit, hold_id: str, account_id: str, money: Money, *, related: str
 ) -> None:
     """Set a customer's money aside. Raises InsufficientFunds."""
-    change = await ledger.place_hold(
-        unit.session,
+    request = HoldRequest(
         hold_id,
         ledger_account_id(account_id, money.asset_code),
         money,
-        tenant_id=unit.saga.tenant_id,
-        workflow_id=unit.saga.workflow_id,
+        unit.saga.tenant_id,
+        unit.saga.workflow_id,
     )
+    change = await ledger.place_hold(unit.session, request)
     if change is not None:
         unit.tell(balance_updated(change, reason="hold", related=related))
 

@@ -1,6 +1,7 @@
 """The books: what a journal entry is, and what changing one ledger account did to it."""
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
@@ -22,7 +23,7 @@ class Posting:
     money: Money
 
     def __post_init__(self) -> None:
-        assert self.money.amount_minor > 0, f"a posting of {self.money}"
+        _assert_fits(self.money, self.ledger_account_id)
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,22 @@ class JournalEntry:
     @property
     def fingerprint(self) -> str:
         """Tells the same entry sent twice from another one under the same id."""
-        legs = [
-            f"{p.ledger_account_id} {int(p.direction)} {p.money.amount_minor} {p.money.asset_code}"
-            for p in self.postings
-        ]
-        return hashlib.sha256("\n".join([self.kind, *legs]).encode()).hexdigest()
+        legs = [(p.ledger_account_id, p.direction, p.money.amount_minor) for p in self.postings]
+        return hashlib.sha256(json.dumps([self.kind, *legs]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class HoldRequest:
+    """Money to set aside on one ledger account. The id is made by the caller: twice is once."""
+
+    id: str
+    ledger_account_id: str
+    money: Money
+    tenant_id: str
+    workflow_id: str | None = None
+
+    def __post_init__(self) -> None:
+        _assert_fits(self.money, self.ledger_account_id)
 
 
 @dataclass(frozen=True)
@@ -92,3 +104,9 @@ def bank_account_id(tenant_id: str, purpose: str, asset_code: str) -> str:
 
 def is_bank_account(owner: str) -> bool:
     return ":" in owner
+
+
+def _assert_fits(money: Money, ledger_account_id: str) -> None:
+    asset_code = ledger_account_id.rpartition("/")[2]
+    assert money.amount_minor > 0, f"{money} in {ledger_account_id}: the direction is the sign"
+    assert asset_code == money.asset_code, f"{money} in {ledger_account_id}: another asset"

@@ -6,7 +6,6 @@ major units, the integer `5000` in minor units, a float is refused. To a client:
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import Field, StrictInt, StrictStr
@@ -37,6 +36,9 @@ class Money:
 
     amount_minor: int
     asset_code: str
+
+    def __post_init__(self) -> None:
+        assert type(self.amount_minor) is int, f"money of {self.amount_minor!r}"
 
     def __str__(self) -> str:
         return f"{self.decimal} {self.asset_code}"
@@ -78,7 +80,8 @@ def parse_amount(value: str | int, asset_code: str) -> Money:
 def _decimal_to_minor(text: str, places: int, asset_code: str) -> int:
     if not DECIMAL.match(text):
         raise InvalidAmount('write the amount as a plain decimal, like "50.00"')
-    _, _, fraction = text.partition(".")
-    if len(fraction.rstrip("0")) > places:
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > places:
         raise InvalidAmount(f"{asset_code} has {places} digits after the point")
-    return int(Decimal(text).scaleb(places))
+    return int(whole + fraction.ljust(places, "0"))

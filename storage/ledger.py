@@ -3,13 +3,15 @@
 Path of an event, 1 of 6. A step's effect, its events and their deliveries are one transaction:
 the effect is here, the events are added by storage/outbox.py, and activities/steps.py commits.
 Next: worker/relay.py.
+
+Locks are always taken in one order, so that two units never wait for each other: customer
+accounts, then holds, then ledger accounts by id.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, case, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,23 +20,56 @@ from domain.errors import (
     AccountFrozen,
     AccountNotFound,
     DuplicateRequest,
-    InsufficientFunds,
     StepFenced,
 )
-from domain.ledger import BalanceChange, Direction, JournalEntry, Posting, is_bank_account
-from domain.money import Money
-from storage.ledger_tables import Account, Hold, JournalEntryRow, LedgerAccount, PostingRow
+from domain.ledger import BalanceChange, Direction, HoldRequest, JournalEntry, Posting
+from storage.ledger_change import ACCOUNTS, Shift, change, open_if_missing, open_ledger_account
+from storage.ledger_tables import Account, Hold, JournalEntryRow, PostingRow
 from storage.types import utc_now
 
-ACCOUNTS: Any = LedgerAccount.__table__  # type: ignore[attr-defined]
+__all__ = [
+    "ACCOUNTS",
+    "check_accounts",
+    "open_ledger_account",
+    "place_hold",
+    "post",
+    "release_hold",
+]
+
 HOLDS: Any = Hold.__table__  # type: ignore[attr-defined]
 ENTRIES: Any = JournalEntryRow.__table__  # type: ignore[attr-defined]
 POSTINGS: Any = PostingRow.__table__  # type: ignore[attr-defined]
 
-POSTED = ACCOUNTS.c.credits_posted - ACCOUNTS.c.debits_posted
-AVAILABLE = case(
-    (ACCOUNTS.c.normal == "credit", POSTED - ACCOUNTS.c.debits_pending),
-    else_=-POSTED - ACCOUNTS.c.credits_pending,
+FINGERPRINT = select(ENTRIES.c.fingerprint).where(ENTRIES.c.id == bindparam("entry"))
+ADD_ENTRY = insert(ENTRIES)
+ADD_POSTINGS = insert(POSTINGS)
+SEAL = update(ENTRIES).where(ENTRIES.c.id == bindparam("entry")).values(sealed=1)
+
+
+class KnownHold(NamedTuple):
+    id: str
+    tenant_id: str
+    ledger_account_id: str
+    amount_minor: int
+    state: str
+    placed_version: int | None
+    workflow_id: str | None
+
+
+FIND_HOLD: Select[Any] = (
+    select(*(HOLDS.c[name] for name in KnownHold._fields))
+    .where(HOLDS.c.id == bindparam("hold"))
+    .with_for_update()
+)
+ADD_HOLD = insert(HOLDS)
+RESOLVE_HOLD = (
+    update(HOLDS)
+    .where(HOLDS.c.id == bindparam("hold"))
+    .values(
+        state=bindparam("resolution"),
+        resolved_version=bindparam("resolving_version"),
+        resolved_at=bindparam("now"),
+    )
 )
 
 
@@ -58,35 +93,10 @@ async def check_accounts(
 
 
 def _shared(account_ids: Sequence[str]) -> Select[Account]:
+    # What this session read before it had the lock may be old.
     wanted = select(Account).where(col(Account.id).in_(account_ids))
-    return wanted.order_by(Account.id).with_for_update(read=True)
-
-
-async def open_ledger_account(
-    session: AsyncSession,
-    ledger_account_id: str,
-    *,
-    tenant_id: str,
-    account_id: str | None = None,
-    min_available: int | None = 0,
-) -> None:
-    """Make the row if it is missing. `account_id` None is one of the bank's own accounts."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    row = {
-        "id": ledger_account_id,
-        "tenant_id": tenant_id,
-        "account_id": account_id,
-        "asset_code": ledger_account_id.rpartition("/")[2],
-        "normal": "credit",
-        "min_available": min_available if account_id else None,
-        "version": 0,
-        "debits_posted": 0,
-        "credits_posted": 0,
-        "debits_pending": 0,
-        "credits_pending": 0,
-        "created_at": utc_now(),
-    }
-    await session.execute(dialect.insert(ACCOUNTS).values(row).on_conflict_do_nothing())
+    locked = wanted.order_by(Account.id).with_for_update(read=True)
+    return locked.execution_options(populate_existing=True)
 
 
 async def post(
@@ -99,55 +109,79 @@ async def post(
 ) -> list[BalanceChange]:
     """Write and seal one entry. Posting the same entry id again changes nothing and returns [].
 
-    `hold_id` names the hold on the debited account that this entry settles. Ledger accounts are
-    changed in the order of their ids, so that two entries can never wait for each other.
-    Raises InsufficientFunds, AccountNotFound, or DuplicateRequest for the same id with other legs.
+    `hold_id` names the hold on the debited account that this entry settles; what it holds more is
+    given back. Raises InsufficientFunds, AccountNotFound, or DuplicateRequest: for the same id
+    with other legs, and for a hold that is not placed (any more).
     """
-    if await _already_posted(session, entry):
-        return []
-    now = utc_now()
-    await session.execute(
-        insert(ENTRIES).values(
-            id=entry.id,
-            tenant_id=tenant_id,
-            kind=entry.kind,
-            fingerprint=entry.fingerprint,
-            hold_id=hold_id,
-            workflow_id=workflow_id,
-            effective_at=now,
-            recorded_at=now,
-            sealed=0,
-        )
-    )
-    hold = await _placed(session, hold_id) if hold_id else None
+    hold = await _find_hold(session, hold_id) if hold_id else None
+    # Had this entry settled the hold that is still placed, it would not be placed.
+    if hold is None or hold.state != "placed":
+        if await _already_posted(session, entry):
+            return []
+        if hold_id:
+            state = hold.state if hold else "absent"
+            raise DuplicateRequest(f"hold {hold_id} is not placed: {state}")
+    await _add_entry(session, entry, tenant_id, workflow_id, hold_id)
     changes: list[BalanceChange] = []
     rows: list[dict[str, Any]] = []
     ordered = sorted(enumerate(entry.postings), key=lambda leg: leg[1].ledger_account_id)
     for line, posting in ordered:
         settles = hold if hold and _is_debit_of(hold, posting) else None
-        change = await _apply(session, posting, settles, tenant_id=tenant_id)
-        changes.append(change)
-        rows.append(_posting_row(entry.id, line, posting, change))
+        shift = _shift(posting, settles)
+        made = await change(session, tenant_id, posting.ledger_account_id, shift)
+        changes.append(made)
+        rows.append(_posting_row(entry.id, line, posting, made))
         if settles:
-            await _resolve(session, settles.id, "settled", change.version)
+            await _resolve(session, settles.id, "settled", made.version)
             hold = None
     assert hold is None, f"{entry.id} does not debit the account of hold {hold_id}"
-    await session.execute(insert(POSTINGS), rows)
-    await session.execute(update(ENTRIES).where(ENTRIES.c.id == entry.id).values(sealed=1))
+    await session.execute(ADD_POSTINGS, rows)
+    await session.execute(SEAL, {"entry": entry.id})
     return changes
 
 
-def _is_debit_of(hold: Row[Any], posting: Posting) -> bool:
+async def _already_posted(session: AsyncSession, entry: JournalEntry) -> bool:
+    fingerprint = await session.scalar(FINGERPRINT, {"entry": entry.id})
+    if fingerprint not in (None, entry.fingerprint):
+        raise DuplicateRequest(f"journal entry {entry.id} exists with other postings")
+    return fingerprint is not None
+
+
+async def _add_entry(
+    session: AsyncSession,
+    entry: JournalEntry,
+    tenant_id: str,
+    workflow_id: str | None,
+    hold_id: str | None,
+) -> None:
+    now = utc_now()
+    row = {
+        "id": entry.id,
+        "tenant_id": tenant_id,
+        "kind": entry.kind,
+        "fingerprint": entry.fingerprint,
+        "hold_id": hold_id,
+        "workflow_id": workflow_id,
+        "effective_at": now,
+        "recorded_at": now,
+        "sealed": 0,
+    }
+    await session.execute(ADD_ENTRY, row)
+
+
+def _is_debit_of(hold: KnownHold, posting: Posting) -> bool:
     same = posting.ledger_account_id == hold.ledger_account_id
     return same and posting.direction is Direction.DEBIT
 
 
-async def _already_posted(session: AsyncSession, entry: JournalEntry) -> bool:
-    query = select(ENTRIES.c.fingerprint).where(ENTRIES.c.id == entry.id)
-    fingerprint = await session.scalar(query)
-    if fingerprint not in (None, entry.fingerprint):
-        raise DuplicateRequest(f"journal entry {entry.id} exists with other postings")
-    return fingerprint is not None
+def _shift(posting: Posting, hold: KnownHold | None) -> Shift:
+    amount = posting.money.amount_minor
+    if posting.direction is Direction.CREDIT:
+        return Shift(credited=amount)
+    if hold is None:
+        return Shift(debited=amount, needs=amount)
+    assert amount <= hold.amount_minor, f"hold {hold.id} is settled with more than it holds"
+    return Shift(debited=amount, held=-hold.amount_minor)
 
 
 def _posting_row(
@@ -164,124 +198,48 @@ def _posting_row(
     }
 
 
-async def _apply(
-    session: AsyncSession, posting: Posting, hold: Row[Any] | None, *, tenant_id: str
-) -> BalanceChange:
-    amount = posting.money.amount_minor
-    debit = posting.direction is Direction.DEBIT
-    column = "debits_posted" if debit else "credits_posted"
-    values = {column: ACCOUNTS.c[column] + amount}
-    needs = amount if debit else 0
-    if hold is not None:
-        assert amount <= hold.amount_minor, f"hold {hold.id} is settled with more than it holds"
-        values["debits_pending"] = ACCOUNTS.c.debits_pending - hold.amount_minor
-        needs = 0
-    moved = -amount if debit else amount
-    change = await _change(session, posting.ledger_account_id, values, needs=needs, moved=moved)
-    if change is None and await _open_if_missing(session, posting, tenant_id):
-        change = await _change(session, posting.ledger_account_id, values, needs=needs, moved=moved)
-    if change is None:
-        raise await _why_not(session, posting.ledger_account_id, amount)
-    return change
-
-
-async def _open_if_missing(session: AsyncSession, posting: Posting, tenant_id: str) -> bool:
-    query = select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == posting.ledger_account_id)
-    if await session.scalar(query) is not None:
-        return False
-    owner = posting.ledger_account_id.rpartition("/")[0]
-    account_id = None if is_bank_account(owner) else owner
-    await open_ledger_account(
-        session, posting.ledger_account_id, tenant_id=tenant_id, account_id=account_id
-    )
-    return True
-
-
-async def _change(
-    session: AsyncSession, ledger_account_id: str, values: dict[str, Any], *, needs: int, moved: int
-) -> BalanceChange | None:
-    """Change one row if `needs` is available; None says there is no row, or not the money."""
-    statement = update(ACCOUNTS).where(ACCOUNTS.c.id == ledger_account_id)
-    if needs:
-        unlimited = ACCOUNTS.c.min_available.is_(None)
-        statement = statement.where(or_(unlimited, needs <= AVAILABLE - ACCOUNTS.c.min_available))
-    statement = statement.values(version=ACCOUNTS.c.version + 1, **values).returning(
-        ACCOUNTS.c.account_id,
-        ACCOUNTS.c.asset_code,
-        POSTED.label("posted"),
-        ACCOUNTS.c.debits_pending,
-        ACCOUNTS.c.version,
-    )
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    return BalanceChange(
-        ledger_account_id=ledger_account_id,
-        account_id=row.account_id,
-        asset_code=row.asset_code,
-        previous_minor=row.posted - moved,
-        posted_minor=row.posted,
-        reserved_minor=row.debits_pending,
-        version=row.version,
-    )
-
-
-async def _why_not(session: AsyncSession, ledger_account_id: str, amount: int) -> Exception:
-    query = select(AVAILABLE - ACCOUNTS.c.min_available).where(ACCOUNTS.c.id == ledger_account_id)
-    owner, _, asset_code = ledger_account_id.rpartition("/")
-    available = await session.scalar(query)
-    return InsufficientFunds(
-        owner, asset_code=asset_code, available_minor=available or 0, required_minor=amount
-    )
-
-
-async def place_hold(
-    session: AsyncSession,
-    hold_id: str,
-    ledger_account_id: str,
-    money: Money,
-    *,
-    tenant_id: str,
-    workflow_id: str | None = None,
-) -> BalanceChange | None:
+async def place_hold(session: AsyncSession, request: HoldRequest) -> BalanceChange | None:
     """Set money aside. Placing the same id again changes nothing and returns None.
 
-    Raises InsufficientFunds, StepFenced if it was released before it came, DuplicateRequest.
+    Raises InsufficientFunds, AccountNotFound; StepFenced if it was released, before it came or
+    after; DuplicateRequest for the same id with another amount or account.
     """
-    known = await session.get(Hold, hold_id)
+    known = await _find_hold(session, request.id)
     if known is not None:
-        _check_same(known, ledger_account_id, money)
+        _check_same(known, request)
         return None
-    amount = money.amount_minor
-    change = await _change(
-        session,
-        ledger_account_id,
-        {"debits_pending": ACCOUNTS.c.debits_pending + amount},
-        needs=amount,
-        moved=0,
+    amount = request.money.amount_minor
+    made = await change(
+        session, request.tenant_id, request.ledger_account_id, Shift(held=amount, needs=amount)
     )
-    if change is None:
-        raise await _why_not(session, ledger_account_id, amount)
-    await session.execute(
-        insert(HOLDS).values(
-            id=hold_id,
-            tenant_id=tenant_id,
-            ledger_account_id=ledger_account_id,
-            amount_minor=amount,
-            state="placed",
-            workflow_id=workflow_id,
-            placed_version=change.version,
-            placed_at=utc_now(),
-        )
-    )
-    return change
+    await session.execute(ADD_HOLD, _hold_row(request, made.version))
+    return made
 
 
-def _check_same(known: Hold, ledger_account_id: str, money: Money) -> None:
-    if known.state == "released" and known.placed_version is None:
-        raise StepFenced(known.workflow_id or known.id, known.id)
-    if (known.ledger_account_id, known.amount_minor) != (ledger_account_id, money.amount_minor):
+def _hold_row(request: HoldRequest, version: int) -> dict[str, Any]:
+    return {
+        "id": request.id,
+        "tenant_id": request.tenant_id,
+        "ledger_account_id": request.ledger_account_id,
+        "amount_minor": request.money.amount_minor,
+        "state": "placed",
+        "workflow_id": request.workflow_id,
+        "placed_version": version,
+        "placed_at": utc_now(),
+    }
+
+
+def _check_same(known: KnownHold, request: HoldRequest) -> None:
+    never_placed = known.placed_version is None
+    same = (known.ledger_account_id, known.amount_minor, known.tenant_id) == (
+        request.ledger_account_id,
+        request.money.amount_minor,
+        request.tenant_id,
+    )
+    if not same and not never_placed:
         raise DuplicateRequest(f"hold {known.id} exists with another amount or account")
+    if known.state == "released":
+        raise StepFenced(known.workflow_id or known.id, known.id)
 
 
 async def release_hold(
@@ -296,49 +254,54 @@ async def release_hold(
 
     Raises DuplicateRequest if the hold was settled: what was spent cannot be released.
     """
-    known = await session.get(Hold, hold_id, with_for_update=True)
+    known = await _find_hold(session, hold_id)
     if known is None:
-        await session.execute(
-            insert(HOLDS).values(
-                id=hold_id,
-                tenant_id=tenant_id,
-                ledger_account_id=ledger_account_id,
-                amount_minor=0,
-                state="released",
-                workflow_id=workflow_id,
-                placed_at=utc_now(),
-                resolved_at=utc_now(),
-            )
-        )
+        try:
+            await open_if_missing(session, tenant_id, ledger_account_id)
+        except AccountNotFound:
+            return None  # Nor can it be placed later.
+        tombstone = _tombstone(hold_id, ledger_account_id, tenant_id, workflow_id)
+        await session.execute(ADD_HOLD, tombstone)
         return None
+    if (known.ledger_account_id, known.tenant_id) != (ledger_account_id, tenant_id):
+        raise DuplicateRequest(f"hold {hold_id} exists on another account")
     if known.state == "settled":
         raise DuplicateRequest(f"hold {hold_id} is already settled")
     if known.state == "released":
         return None
-    change = await _change(
-        session,
-        known.ledger_account_id,
-        {"debits_pending": ACCOUNTS.c.debits_pending - known.amount_minor},
-        needs=0,
-        moved=0,
-    )
-    assert change is not None, f"hold {hold_id} is on a ledger account that does not exist"
-    await _resolve(session, hold_id, "released", change.version)
-    return change
+    made = await change(session, tenant_id, ledger_account_id, Shift(held=-known.amount_minor))
+    await _resolve(session, hold_id, "released", made.version)
+    return made
 
 
-async def _placed(session: AsyncSession, hold_id: str) -> Row[Any]:
-    columns = (HOLDS.c.id, HOLDS.c.ledger_account_id, HOLDS.c.amount_minor, HOLDS.c.state)
-    hold = (await session.execute(select(*columns).where(HOLDS.c.id == hold_id))).one_or_none()
-    if hold is None or hold.state != "placed":
-        raise DuplicateRequest(f"hold {hold_id} is not placed: {hold.state if hold else 'absent'}")
-    return hold
+def _tombstone(
+    hold_id: str, ledger_account_id: str, tenant_id: str, workflow_id: str | None
+) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "id": hold_id,
+        "tenant_id": tenant_id,
+        "ledger_account_id": ledger_account_id,
+        "amount_minor": 0,
+        "state": "released",
+        "workflow_id": workflow_id,
+        "placed_at": now,
+        "resolved_at": now,
+    }
 
 
-async def _resolve(session: AsyncSession, hold_id: str, state: str, version: int) -> None:
+async def _find_hold(session: AsyncSession, hold_id: str) -> KnownHold | None:
+    """The hold, locked: of a settlement and a release at once the second sees the first."""
+    row = (await session.execute(FIND_HOLD, {"hold": hold_id})).one_or_none()
+    return KnownHold(*row) if row is not None else None
+
+
+async def _resolve(session: AsyncSession, hold_id: str, resolution: str, version: int) -> None:
     """Mark the hold; the trigger on its row refuses a second time."""
-    await session.execute(
-        update(HOLDS)
-        .where(HOLDS.c.id == hold_id)
-        .values(state=state, resolved_version=version, resolved_at=utc_now())
-    )
+    values = {
+        "hold": hold_id,
+        "resolution": resolution,
+        "resolving_version": version,
+        "now": utc_now(),
+    }
+    await session.execute(RESOLVE_HOLD, values)

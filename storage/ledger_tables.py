@@ -24,6 +24,8 @@ class Account(SQLModel, table=True):
     __tablename__ = "accounts"
     __table_args__ = (
         CheckConstraint("status IN ('pending','active','frozen','closed')", "account_status"),
+        # A colon marks the bank's own ledger accounts, which have no limit.
+        CheckConstraint("id NOT LIKE '%:%' AND id NOT LIKE '%/%'", "account_id"),
         Index("accounts_of_tenant", "tenant_id", "id"),
     )
 
@@ -53,6 +55,11 @@ class LedgerAccount(SQLModel, table=True):
     __tablename__ = "ledger_accounts"
     __table_args__ = (
         CheckConstraint("normal IN ('debit','credit')", "ledger_normal"),
+        CheckConstraint(
+            "CASE WHEN account_id IS NULL THEN id LIKE '%:%/' || asset_code "
+            "ELSE id = account_id || '/' || asset_code END",
+            "ledger_account_name",
+        ),
         CheckConstraint(
             "debits_posted >= 0 AND credits_posted >= 0 "
             "AND debits_pending >= 0 AND credits_pending >= 0",
@@ -129,6 +136,12 @@ class Hold(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("state IN ('placed','settled','released')", "hold_state"),
         CheckConstraint("amount_minor > 0 OR state = 'released'", "hold_amount"),
+        CheckConstraint(
+            "(amount_minor > 0) = (placed_version IS NOT NULL) "
+            "AND (resolved_version IS NOT NULL) = (state <> 'placed' AND amount_minor > 0) "
+            "AND (state = 'placed') = (resolved_at IS NULL)",
+            "hold_versions",
+        ),
         UniqueConstraint("ledger_account_id", "placed_version"),
         UniqueConstraint("ledger_account_id", "resolved_version"),
         Index("holds_of_account", "ledger_account_id", "state"),
