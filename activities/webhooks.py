@@ -26,7 +26,7 @@ from storage.attempts import Sent
 from storage.types import utc_now
 
 USER_AGENT = "Sagapost-Webhook/1"
-HEARTBEAT_EVERY_S = 5.0
+HEARTBEAT_EVERY_S = 3.0
 LEASE = timedelta(seconds=60)
 EARLY = timedelta(milliseconds=50)  # A timer that fires this much too soon is on time.
 SETTLED = frozenset({"succeeded", "dead_lettered", "cancelled"})
@@ -80,7 +80,11 @@ class HttpWebhookActivities(WebhookActivities):
         wait = row.next_attempt_at - self._now()
         if wait > EARLY:
             raise _again(wait, "the delivery is not due yet")
-        sent = await self._attempt(row, addressees[row.endpoint_id])
+        beating = asyncio.create_task(_beat())
+        try:
+            sent = await self._attempt(row, addressees[row.endpoint_id])
+        finally:
+            beating.cancel()
         await self._touch([row.endpoint_id])
         if isinstance(sent.decision, Retry):
             raise _again(sent.decision.delay, f"attempt {sent.number}: {sent.decision.reason}")
@@ -173,6 +177,13 @@ class HttpWebhookActivities(WebhookActivities):
         await self._database.transact(
             lambda session: attempts.touch(session, endpoint_ids, now=self._now())
         )
+
+
+async def _beat() -> None:
+    """A worker that dies is missed after the heartbeat timeout, not after the whole exchange's."""
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(HEARTBEAT_EVERY_S)
 
 
 def _endpoints_of(rows: Sequence[Any]) -> list[str]:

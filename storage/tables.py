@@ -12,6 +12,8 @@ from sqlmodel import Field, SQLModel
 from storage.types import BigInt, UtcDateTime, utc_now
 
 UNSETTLED = "state IN ('pending','claimed','retrying','parked')"
+IN_LINE = "ordering_key IS NOT NULL AND settled_at IS NULL"
+WAITS_FOR_ENDPOINT = "state = 'parked' AND hold IS NULL"
 
 
 class Tenant(SQLModel, table=True):
@@ -86,6 +88,51 @@ class Endpoint(SQLModel, table=True):
     deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class EndpointTally(SQLModel, table=True):
+    """How an endpoint is doing, counted as its attempts are recorded, and how it recovers."""
+
+    __tablename__ = "endpoint_tallies"
+    __table_args__ = (
+        CheckConstraint("drain IN ('drain','skip','newest_per_key')", "drain_mode"),
+        Index(
+            "endpoint_tallies_due",
+            "recovery_due_at",
+            sqlite_where=text("recovery_due_at IS NOT NULL"),
+            postgresql_where=text("recovery_due_at IS NOT NULL"),
+        ),
+    )
+
+    endpoint_id: str = Field(foreign_key="endpoints.id", primary_key=True)
+    minutes: list[list[int]] = Field(
+        default_factory=list, sa_type=JSON, description="[minute, attempts, failures], the last few"
+    )
+    failures_in_a_row: int = 0
+    failed_deliveries: list[str] = Field(
+        default_factory=list, sa_type=JSON, description="some that failed since the last success"
+    )
+    failing_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    warned_percent: int = Field(default=0, description="of the time after which it is disabled")
+    latency_ms: int = Field(default=0, description="of its answers, a moving average")
+    recovery_due_at: datetime | None = Field(
+        default=None, sa_type=UtcDateTime, description="when RecoverEndpoint does its next step"
+    )
+    probe_first: str | None = Field(default=None, description="the delivery a person asked for")
+    drain: str = Field(default="drain", description="what becomes of what is parked")
+    drain_until: str | None = Field(default=None, description="the last id that `drain` is for")
+    drain_actor: str = "system"
+
+
+class EndpointLane(SQLModel, table=True):
+    """An endpoint's place in the claim. Its row is locked by whoever claims for the endpoint."""
+
+    __tablename__ = "endpoint_lanes"
+
+    endpoint_id: str = Field(foreign_key="endpoints.id", primary_key=True)
+    sent_until: datetime | None = Field(
+        default=None, sa_type=UtcDateTime, description="up to when its rate limit is used up"
+    )
+
+
 class EndpointSecret(SQLModel, table=True):
     """A signing secret, encrypted. Several are live while a rotation overlaps."""
 
@@ -133,10 +180,21 @@ class Delivery(SQLModel, table=True):
         ),
         Index(
             "deliveries_pending",
+            "priority",
+            "tenant_id",
             "endpoint_id",
             "id",
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "deliveries_in_line",
+            "endpoint_id",
+            "ordering_key",
+            "state",
+            "id",
+            sqlite_where=text(IN_LINE),
+            postgresql_where=text(IN_LINE),
         ),
         Index(
             "deliveries_claimed",
@@ -145,7 +203,9 @@ class Delivery(SQLModel, table=True):
             postgresql_where=text("state IN ('claimed','retrying')"),
         ),
         Index(
-            "deliveries_claimed_until",
+            "deliveries_in_flight",
+            "tenant_id",
+            "endpoint_id",
             "claimed_until",
             sqlite_where=text("state = 'claimed'"),
             postgresql_where=text("state = 'claimed'"),
@@ -160,8 +220,8 @@ class Delivery(SQLModel, table=True):
             "deliveries_parked",
             "endpoint_id",
             "id",
-            sqlite_where=text("state = 'parked'"),
-            postgresql_where=text("state = 'parked'"),
+            sqlite_where=text(WAITS_FOR_ENDPOINT),
+            postgresql_where=text(WAITS_FOR_ENDPOINT),
         ),
         Index("deliveries_of_tenant", "tenant_id", "id"),
         Index("deliveries_of_endpoint", "endpoint_id", "id"),
@@ -179,9 +239,13 @@ class Delivery(SQLModel, table=True):
     event_id: str = Field(foreign_key="events.id")
     endpoint_id: str = Field(foreign_key="endpoints.id")
     event_type: str
-    ordering_key: str | None = None
+    ordering_key: str | None = Field(default=None, description="where it stands in line, if at all")
+    priority: int = Field(default=0, description="0 goes first; what a replay sends again is 1")
     state: str = "pending"
     reason: str | None = Field(default=None, description="why it is in this state")
+    hold: str | None = Field(
+        default=None, description="why it waits although its endpoint does not: paused, key_parked"
+    )
     attempts: int = Field(default=0, description="attempts recorded so far")
     trigger: str = Field(default="schedule", description="who caused the next attempt")
     claim_id: str | None = None
@@ -280,8 +344,10 @@ class SagaStep(SQLModel, table=True):
     name: str = Field(primary_key=True)
     state: str
     position: int
-    result: Any = Field(default=None, sa_type=JSON)
-    undone: Any = Field(default=None, sa_type=JSON, description="what the compensation did")
+    result: Any = Field(default=None, sa_type=JSON, nullable=True)
+    undone: Any = Field(
+        default=None, sa_type=JSON, nullable=True, description="what the compensation did"
+    )
     attempt: int = 1
     started_at: datetime = Field(sa_type=UtcDateTime)
     completed_at: datetime = Field(sa_type=UtcDateTime)

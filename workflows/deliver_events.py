@@ -18,7 +18,7 @@ from domain.batch import Claimed, RetryRequest
 
 # The longest exchange is 30 s; a batch POSTs concurrently, but per endpoint only so many at once.
 SEND_START_TO_CLOSE = timedelta(minutes=15)
-SEND_HEARTBEAT = timedelta(seconds=20)
+SEND_HEARTBEAT = timedelta(seconds=10)
 
 
 @workflow.defn(name="deliver_events")

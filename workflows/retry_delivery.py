@@ -15,6 +15,7 @@ from temporalio.common import RetryPolicy
 from activities.ports import RETRY_START_TO_CLOSE, WebhookActivities
 from domain.batch import RetryRequest
 
+HEARTBEAT = timedelta(seconds=10)
 # A crash or a timeout carries no delay of ours: then this policy stands in for the schedule.
 STAND_IN = RetryPolicy(
     initial_interval=timedelta(seconds=5),
@@ -32,6 +33,7 @@ class RetryDelivery:
             request,
             activity_id="deliver",
             start_to_close_timeout=RETRY_START_TO_CLOSE,
+            heartbeat_timeout=HEARTBEAT,
             retry_policy=STAND_IN,
             summary=request.delivery_id,
         )

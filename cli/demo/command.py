@@ -61,7 +61,10 @@ async def _run(api_url: str, api_key: str, listeners: list[Listener]) -> bool:
         await _register(client, healthy, ["*"])
         await _register(client, flaky, CHOSEN_EVENTS)
         story = await tell_stories(client, console)
-        undelivered = await wait_until_delivered(client, console)
+        with console.status("webhooks are on their way …") as status:
+            undelivered = await wait_until_delivered(
+                client, lambda count: status.update(f"{count} webhooks are on their way …")
+            )
         received = {listener.name: listener.received() for listener in listeners}
         return report.show(console, story, received, undelivered=undelivered, chosen=CHOSEN_EVENTS)
 

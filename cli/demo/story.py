@@ -1,6 +1,7 @@
 """The three stories of the demo, told through the API as a customer would."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,15 +123,16 @@ async def _money(client: Client) -> dict[str, int]:
     return totals
 
 
-async def wait_until_delivered(client: Client, console: Console) -> int:
+async def wait_until_delivered(
+    client: Client, tell: Callable[[int], None] = lambda undelivered: None
+) -> int:
     """Wait until no delivery is on its way; returns how many still are."""
     undelivered = 0
-    with console.status("webhooks are on their way …") as status:
-        for _ in range(round(DELIVERED_WITHIN_S / POLL_S)):
-            page = await client.page("/v2/deliveries", state="undelivered", per_page=1)
-            undelivered = page["meta"]["total"]
-            if not undelivered:
-                break
-            status.update(f"{undelivered} webhooks are on their way …")
-            await asyncio.sleep(POLL_S)
+    for _ in range(round(DELIVERED_WITHIN_S / POLL_S)):
+        page = await client.page("/v2/deliveries", state="undelivered", per_page=1)
+        undelivered = page["meta"]["total"]
+        if not undelivered:
+            break
+        tell(undelivered)
+        await asyncio.sleep(POLL_S)
     return undelivered
