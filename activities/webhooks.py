@@ -27,7 +27,7 @@ from storage.types import utc_now
 
 USER_AGENT = "Sagapost-Webhook/1"
 HEARTBEAT_EVERY_S = 3.0
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 EARLY = timedelta(milliseconds=50)  # A timer that fires this much too soon is on time.
 SETTLED = frozenset({"succeeded", "dead_lettered", "cancelled"})
 

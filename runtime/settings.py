@@ -145,10 +145,10 @@ class Settings(BaseSettings):
         le=timedelta(seconds=30),
     )
     delivery_batch_max: int = setting(
-        64, "deliveries", "The most deliveries that one claim takes.", ge=1, le=1024
+        256, "deliveries", "The most deliveries that one claim takes.", ge=1, le=1024
     )
     delivery_lease: Duration = setting(
-        "60s",
+        "10s",
         "duration",
         "How long a claim holds its deliveries before the relay starts it again.",
         ge=timedelta(seconds=1),

@@ -26,7 +26,7 @@ from workflows.deliver_events import DeliverEvents
 from workflows.retry_delivery import RetryDelivery
 
 OPEN_CLAIMS_MAX = 8
-SWEEP_EVERY = timedelta(seconds=10)
+SWEEP_EVERY = timedelta(seconds=5)
 RETRY_OVERDUE = timedelta(seconds=60)
 AFTER_AN_ERROR_S = 1.0
 
