@@ -1,5 +1,6 @@
 """What the engine tells of every saga: that it began, a child's end, that it is stuck, its end."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,7 +23,7 @@ class SqlSagaActivities(SagaActivities):
     async def begin_saga(self, call: StepCall[Nothing]) -> None:
         async def work(session: AsyncSession) -> None:
             place = await saga_log.lock_run(session, call.saga)
-            if place.begun:
+            if place.begun or not place.is_ours:
                 return
             unit = Unit(session, call.saga)
             unit.tell(started(call.saga))
@@ -41,6 +42,9 @@ class SqlSagaActivities(SagaActivities):
     @activity.defn
     async def mark_stuck(self, call: StepCall[Failure]) -> None:
         async def work(session: AsyncSession) -> None:
+            place = await saga_log.lock_run(session, call.saga)
+            if place.ended or not place.is_ours:
+                return
             await saga_log.change_run(
                 session,
                 call.saga.workflow_id,
@@ -61,13 +65,14 @@ class SqlSagaActivities(SagaActivities):
 
         async def work(session: AsyncSession) -> None:
             place = await saga_log.lock_run(session, end.saga)
-            if place.ended:
+            if place.ended or not place.is_ours:
                 return
             unit = Unit(session, end.saga)
             if not place.begun:
                 unit.tell(started(end.saga))
                 await saga_log.begin_run(session, end.saga)
-            unit.tell(*ended(end))
+            completed = await saga_log.completed_steps(session, end.saga.workflow_id)
+            unit.tell(*ended(replace(end, completed_steps=completed)))
             await tell_story(unit, place)
             await saga_log.end_run(session, end)
 

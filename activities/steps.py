@@ -9,7 +9,7 @@ lost after its commit, and to arrive after it was undone:
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from domain.catalogue import EventData
-from domain.errors import StepFenced
-from domain.saga import NOTHING_TO_UNDO, SagaInfo, StepCall, Undone
+from domain.errors import DuplicateRequest, StepFenced
+from domain.saga import NOTHING_TO_UNDO, SagaInfo, SagaState, StepCall, Undone
 from domain.story import started, step_completed
 from runtime.database import Database
 from storage import saga_log
@@ -64,12 +64,14 @@ class Steps:
             done = await saga_log.find_step(session, call.saga.workflow_id, call.step)
             if done is not None:
                 return cast(Result, _kept(done, call))
+            if place.turned_back:  # Nobody waits for this try any more.
+                raise StepFenced(call.saga.workflow_id, call.step)
             result = await effect(unit, call)
             kept = to_jsonable_python(result)
             attempt = _attempt()
             unit.tell(step_completed(call, kept, attempt=attempt, completed_at=utc_now()))
             await saga_log.record_step(session, call, "done", result=kept, attempt=attempt)
-            await tell_story(unit, place)
+            await tell_story(unit, place, state=SagaState.RUNNING)
             return result
 
         return await self._database.transact(work)
@@ -119,29 +121,38 @@ class Steps:
         self, call: StepCall[Request], effect: Effect[Request, Undone], unseen: Undone
     ) -> Undone:
         async def work(session: AsyncSession) -> Undone:
-            unit, place = await self._unit(session, call.saga)
+            place = await saga_log.lock_run(session, call.saga)
+            if not place.is_ours:  # Then its action was refused, too.
+                return unseen
+            unit = await self._begun(session, call.saga, place)
             step = await saga_log.find_step(session, call.saga.workflow_id, call.step)
             if step is not None and step.state != "done":
                 return UNDONE.validate_python(step.undone)
+            undone = unseen if step is None else await effect(unit, call)
+            undone = replace(undone, attempts=_attempt())
+            kept = to_jsonable_python(undone)
             if step is None:
-                undone = unseen
-                kept = to_jsonable_python(undone)
                 await saga_log.record_step(session, call, "fenced", undone=kept)
             else:
-                undone = await effect(unit, call)
-                await saga_log.mark_undone(session, call, to_jsonable_python(undone))
-            await tell_story(unit, place)
+                await saga_log.mark_undone(session, call, kept)
+            await tell_story(unit, place, state=_turned_back(place))
             return undone
 
         return await self._database.transact(work)
 
     async def _unit(self, session: AsyncSession, saga: SagaInfo) -> tuple[Unit, saga_log.RunPlace]:
+        """Raises DuplicateRequest if the id belongs to another saga."""
         place = await saga_log.lock_run(session, saga)
+        if not place.is_ours:
+            raise DuplicateRequest(f"{saga.workflow_id} was started by somebody else")
+        return await self._begun(session, saga, place), place
+
+    async def _begun(self, session: AsyncSession, saga: SagaInfo, place: saga_log.RunPlace) -> Unit:
         unit = Unit(session, saga)
         if not place.begun:
             unit.tell(started(saga))
             await saga_log.begin_run(session, saga)
-        return unit, place
+        return unit
 
 
 def _kept(step: Any, call: StepCall[Any]) -> Any:
@@ -154,8 +165,21 @@ def _attempt() -> int:
     return activity.info().attempt if activity.in_activity() else 1
 
 
-async def tell_story(unit: Unit, place: saga_log.RunPlace, now: datetime | None = None) -> None:
-    """Publish what the unit told, numbered on from where the workflow's story stands."""
+def _turned_back(place: saga_log.RunPlace) -> SagaState:
+    return place.state if place.ended else SagaState.COMPENSATING
+
+
+async def tell_story(
+    unit: Unit,
+    place: saga_log.RunPlace,
+    now: datetime | None = None,
+    *,
+    state: SagaState | None = None,
+) -> None:
+    """Publish what the unit told, numbered on from where the workflow's story stands.
+
+    `state` is what the run is in from now on.
+    """
     workflow_id = unit.saga.workflow_id
     story = [
         (data, Numbered(workflow_id, number))
@@ -163,4 +187,5 @@ async def tell_story(unit: Unit, place: saga_log.RunPlace, now: datetime | None 
     ]
     await publish(unit.session, unit.saga.tenant_id, story, now=now or utc_now())
     last_sequence = place.last_sequence + len(story)
-    await saga_log.change_run(unit.session, workflow_id, last_sequence=last_sequence)
+    changes = {"state": state} if state is not None else {}
+    await saga_log.change_run(unit.session, workflow_id, last_sequence=last_sequence, **changes)

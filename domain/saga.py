@@ -117,6 +117,7 @@ class Undone:
     status: UndoStatus
     amount_minor: int | None = None
     asset_code: str | None = None
+    attempts: int = 1
 
 
 NOTHING_TO_UNDO = Undone(UndoStatus.NOOP)

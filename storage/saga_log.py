@@ -18,17 +18,30 @@ STEPS: Any = SagaStep.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True)
 class RunPlace:
-    """Where a run's story stands: `begun` once `workflow.started` was told."""
+    """Where a run's story stands: `begun` once `workflow.started` was told.
+
+    `is_ours` is False where another saga has the id: a parent took one for its child that had
+    been started for somebody else.
+    """
 
     begun: bool
-    ended: bool
+    state: SagaState
     last_sequence: int
+    is_ours: bool = True
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def turned_back(self) -> bool:
+        return self.ended or self.state is SagaState.COMPENSATING
 
 
 async def lock_run(session: AsyncSession, saga: SagaInfo) -> RunPlace:
     """Lock the run's row until the commit; a saga that no API accepted gets its row here."""
     query = (
-        select(RUNS.c.started_at, RUNS.c.state, RUNS.c.last_sequence)
+        select(RUNS.c.started_at, RUNS.c.state, RUNS.c.last_sequence, RUNS.c.parent_id)
         .where(RUNS.c.workflow_id == saga.workflow_id)
         .with_for_update()
     )
@@ -37,7 +50,12 @@ async def lock_run(session: AsyncSession, saga: SagaInfo) -> RunPlace:
         dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
         await session.execute(dialect.insert(RUNS).values(_new_run(saga)).on_conflict_do_nothing())
         row = (await session.execute(query)).one()
-    return RunPlace(row.started_at is not None, SagaState(row.state) in ENDED, row.last_sequence)
+    return RunPlace(
+        begun=row.started_at is not None,
+        state=SagaState(row.state),
+        last_sequence=row.last_sequence,
+        is_ours=row.parent_id == saga.parent_id,
+    )
 
 
 def _new_run(saga: SagaInfo) -> dict[str, Any]:
@@ -80,31 +98,34 @@ async def find_step(session: AsyncSession, workflow_id: str, name: str) -> SagaS
     return await session.get(SagaStep, (workflow_id, name))
 
 
-async def record_step(
-    session: AsyncSession,
-    call: StepCall[Any],
-    state: str,
-    *,
-    result: Any = None,
-    undone: Any = None,
-    attempt: int = 1,
-) -> None:
-    """Write the step's row. The primary key refuses a second one."""
-    now = utc_now()
-    await session.execute(
-        insert(STEPS).values(
-            workflow_id=call.saga.workflow_id,
-            name=call.step,
-            state=state,
-            position=call.position,
-            result=result,
-            undone=undone,
-            attempt=attempt,
-            started_at=call.begun_at,
-            completed_at=now,
-            undone_at=now if state == "fenced" else None,
-        )
+async def completed_steps(session: AsyncSession, workflow_id: str) -> tuple[str, ...]:
+    """Every step that was told as completed, in that order, also if it was undone later."""
+    query = (
+        select(STEPS.c.name)
+        .where(STEPS.c.workflow_id == workflow_id, STEPS.c.state != "fenced")
+        .order_by(STEPS.c.completed_at, STEPS.c.position)
     )
+    return tuple((await session.scalars(query)).all())
+
+
+async def record_step(
+    session: AsyncSession, call: StepCall[Any], state: str, **columns: Any
+) -> None:
+    """Write the step's row, with its `result` or `undone`. The key refuses a second one."""
+    now = utc_now()
+    row = {
+        "workflow_id": call.saga.workflow_id,
+        "name": call.step,
+        "state": state,
+        "position": call.position,
+        "result": None,
+        "undone": None,
+        "attempt": 1,
+        "started_at": call.begun_at,
+        "completed_at": now,
+        "undone_at": now if state == "fenced" else None,
+    }
+    await session.execute(insert(STEPS).values(row | columns))
 
 
 async def mark_undone(session: AsyncSession, call: StepCall[Any], undone: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any, get_type_hints
 from domain.saga import SagaRequest
 from workflows import sagas
 from workflows.deliver_events import DeliverEvents
+from workflows.reconcile import Reconcile
 from workflows.retry_delivery import RetryDelivery
 from workflows.steps import Step
 
@@ -42,7 +43,7 @@ DELIVERY_WORKFLOWS = (DeliverEvents, RetryDelivery)
 
 def saga_workflows() -> list[type]:
     """What a worker of the queue `sagas` must know."""
-    return [saga.workflow for saga in all_sagas().values()]
+    return [Reconcile, *(saga.workflow for saga in all_sagas().values())]
 
 
 def all_workflows() -> list[type]:

@@ -11,38 +11,43 @@ Rules that keep money safe when a step's outcome is unknown (a timeout, a crash)
 * the pivot is never interrupted; after it the saga only goes forward;
 * what can neither finish nor be undone is *stuck*: it waits for an operator, visibly;
 * a saga's last act is to tell how it ended, in one commit.
+
+In a saga wait by `saga.sleep`, `saga.wait_for` or `saga.approval`, never by asyncio alone: after
+the pivot a cancel must not reach the wait.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ChildWorkflowError
 
 from activities.ports import SagaActivities
-from domain.operate import Decision, Verdict
+from domain.operate import Approval, Verdict
 from domain.saga import (
     ChildEnd,
-    Compensation,
     Failure,
     Nothing,
-    SagaEnd,
     SagaInfo,
     SagaRequest,
     SagaState,
     StepCall,
-    Undone,
-    UndoStatus,
 )
-from workflows import steps
-from workflows.failures import SAGA_ENDS, failure_of
-from workflows.progress import Progress, first_attributes
+from workflows import identity, steps
+from workflows.approvals import Approvals
+from workflows.children import Child, ChildOutcome, undone_by
+from workflows.ending import Ending, SettledByHand
+from workflows.failures import SAGA_ENDS, failure_of, refusal
+from workflows.operators import EVERY_VERDICT, OperatorDesk, Tries
+from workflows.progress import Progress
 from workflows.steps import Step
+from workflows.undoing import Undoing, undoable
+from workflows.uninterrupted import Branches, finish
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -51,14 +56,16 @@ BEGIN = Step(SagaActivities.begin_saga)
 # Its work is a saga; recording that it is done is ours.
 LOCAL_CHILD = Step(SagaActivities.record_child)
 CHILD = replace(LOCAL_CHILD, outside=True)
-STUCK = Step(SagaActivities.mark_stuck)
-END = Step(SagaActivities.end_saga)
+
+# A step whose result is used later cannot be left out.
+NEEDED = EVERY_VERDICT - {Verdict.SKIP}
 
 
 class Saga:
     """`async with Saga(STEPS) as saga:` undoes its steps if the block ends with an error.
 
-    `deadline` counts from the start; it passes into nothing once the pivot began.
+    `deadline` counts from the start; it passes into nothing once the pivot began. Return
+    `saga.result` after the block: an operator may end the block early.
     """
 
     def __init__(
@@ -70,89 +77,200 @@ class Saga:
     ) -> None:
         self.result: dict[str, Any] = {}
         self._planned = tuple(step.name for step in planned)
-        self._info = _info(self._planned, subject, deadline)
+        self._info = identity.saga_info(self._planned, subject, deadline)
         self._progress = Progress(self._info)
-        self._started: list[tuple[Step[Any, Any], StepCall[Any]]] = []
-        self._completed: list[str] = []
+        self._desk = OperatorDesk(self._info, self._progress)
+        self._approvals = Approvals(self._progress)
+        self._undoing = Undoing(self._desk, self._progress)
+        self._ending = Ending(self._info, self._progress, self._desk, self._undoing)
+        self._used: set[str] = set()
         self._at = self._planned[0] if self._planned else ""
         self._failed_at = ""
-        self._begun = False
-        self._past_pivot = False
-        self._decision: Decision | None = None
-        self._deadline = asyncio.timeout(deadline.total_seconds() if deadline else None)
+        self._begun = identity.is_continued()
+        self._past_pivot = identity.is_past_pivot()
+        self._side_by_side = 0
+        self._branch_failed = False
+        self._deadline = asyncio.timeout(identity.seconds_left(self._info))
 
     @property
     def info(self) -> SagaInfo:
         return self._info
 
+    # Steps
+
+    async def begin(self) -> None:
+        """Tell `workflow.started` now, before something that may take long."""
+        if not self._begun:
+            self._begun = True
+            await finish(steps.act(BEGIN, self._bare_call("begin", Nothing())))
+        self._stop_if_ended()
+
     async def run(
         self, step: Step[Request, Result], request: Request, *, name: str | None = None
     ) -> Result:
         """Run one step. `name` tells the rounds of a loop apart: it must be unique in the saga."""
-        if self._past_pivot:
-            return await finish(self._forward(step, request, name))
         call = self._call(step, request, name)
+        if self._past_pivot:
+            allowed = EVERY_VERDICT if _gives_nothing(step) else NEEDED
+            tries = Tries(call.step, lambda _: steps.act(step, call), patience=step.stuck_after)
+            return await finish(self._forward(tries, allowed))
         await self._ready(step)
         if step.compensation is not None:
-            self._started.append((step, call))
-        work = self._noting_failure(call, steps.act(step, call))
+            self._undoing.remember(undoable(step, call))
+        work = self._complete(call, steps.act(step, call))
         result = await (work if step.outside else finish(work))
-        self._done(call)
         self._stop_if_ended()
         return result
 
-    async def pivot(self, step: Step[Request, Result], request: Request) -> Result:
-        """Run the step of no return: if it succeeds the saga only goes forward."""
-        call = self._call(step, request, None)
+    async def pivot(
+        self, step: Step[Request, Result], request: Request, *, name: str | None = None
+    ) -> Result:
+        """Run the step of no return: if it succeeds the saga only goes forward.
+
+        A pivot with a compensation may give up after `attempts_max` and be called off; one
+        without is tried until it is known whether it was done.
+        """
+        assert not self._past_pivot, "a saga has one pivot"
+        assert not self._side_by_side, "nothing may run beside the pivot: it could fail after it"
+        call = self._call(step, request, name)
         await self._ready(step)
         self._deadline.reschedule(None)
-        result = await finish(self._noting_failure(call, steps.act(step, call)))
+        if step.compensation is not None:
+            self._undoing.remember(undoable(step, call))
+            work = steps.act(step, call)
+        else:
+            work = steps.act_until_known(step, call)
+        result = await finish(self._complete(call, work))
         self._past_pivot = True
-        self._done(call)
         return result
 
+    async def together(
+        self, *branches: Coroutine[Any, Any, Any], at_once: int | None = None
+    ) -> list[Any]:
+        """Run steps side by side, at most `at_once` of them, and return their results in order.
+
+        When one fails the others are called off, and all have ended before its error is raised.
+        """
+        side_by_side = Branches(branches, at_once)
+        self._side_by_side += 1
+        try:
+            error = await side_by_side.first_error()
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+        if error is not None:
+            self._branch_failed = True
+            await side_by_side.call_off()
+            raise error
+        self._side_by_side -= 1
+        return side_by_side.results()
+
+    async def look(
+        self, step: Step[Request, Result], request: Request, *, name: str | None = None
+    ) -> Result:
+        """Ask the world something. Not a step: it changes nothing and nothing is told of it."""
+        call = self._bare_call(name or step.name, request)
+        await self.begin()
+        return await self._waiting(steps.act(step, call))
+
+    # Children
+
     async def child(
-        self, saga_type: str, request: SagaRequest, *, step: Step[ChildEnd, None]
+        self,
+        saga_type: str,
+        request: SagaRequest,
+        *,
+        step: Step[ChildEnd, None] = CHILD,
+        name: str | None = None,
+        undo: tuple[str, SagaRequest] | None = None,
     ) -> dict[str, Any]:
         """Run another saga as a step. It undoes itself if it fails; then this one turns back.
 
-        Once it completed there is no way back: use it last, or as the pivot.
+        `undo` names the saga that reverses a completed child. Without it there is no way back
+        once the child completed: it is this saga's pivot.
         """
-        call = self._call(step, ChildEnd(saga_type, f"{saga_type}/{request.id}"), None)
+        child = Child(self._info, saga_type, request)
+        call = self._call(step, ChildEnd(saga_type, child.workflow_id), name)
+        if self._past_pivot:
+            return await finish(self._forward(_child_tries(child, call), NEEDED))
         await self._ready(step)
-        result = await self._noting_failure(call, self._run_child(saga_type, request))
-        self._past_pivot = True
-        await finish(steps.act(LOCAL_CHILD, call))
-        self._done(call)
+        if undo is not None:
+            self._undoing.remember(undone_by(Child(self._info, *undo), call.step, child))
+        else:
+            assert not self._side_by_side, "a child without `undo` is the pivot: run it alone"
+        result = await self._noting_failure(call, child.run())
+        if undo is None:
+            self._cross_pivot()
+        await finish(self._complete(call, steps.act(LOCAL_CHILD, call)))
+        self._stop_if_ended()
         return result
 
-    async def _run_child(self, saga_type: str, request: SagaRequest) -> dict[str, Any]:
-        result: dict[str, Any] = await workflow.execute_child_workflow(
-            saga_type,
-            request,
-            id=f"{saga_type}/{request.id}",
-            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-            memo={"tenant_id": self._info.tenant_id, "initiated_by": self._info.initiated_by},
-            search_attributes=first_attributes(saga_type, self._info.tenant_id, request.id),
-            static_summary=f"{saga_type} {request.id}, for {self._info.workflow_id}",
-        )
-        return result
-
-    async def together(self, *runs: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Run steps side by side. All of them end before an error of one is raised."""
-        tasks = [asyncio.create_task(run) for run in runs]
+    async def try_child(
+        self,
+        saga_type: str,
+        request: SagaRequest,
+        *,
+        name: str,
+        undo: tuple[str, SagaRequest],
+    ) -> ChildOutcome:
+        """Like `child`, but this saga goes on if the child fails (and has undone itself)."""
+        failed_before = self._failed_at
         try:
-            await workflow.wait(tasks)
-        except asyncio.CancelledError:
-            for task in tasks:
-                task.cancel()
-            await finish(_all_ended(tasks))
-            raise
-        return [task.result() for task in tasks]
+            return ChildOutcome(await self.child(saga_type, request, name=name, undo=undo))
+        except ChildWorkflowError as error:
+            self._stop_if_ended()
+            self._failed_at = failed_before
+            self._progress.failed(name)
+            return ChildOutcome(failure=failure_of(error, name))
+
+    # Waits
+
+    async def wait_for(
+        self,
+        predicate: Callable[[], bool],
+        *,
+        what: str,
+        within: timedelta | None = None,
+        code: str = "step_timed_out",
+    ) -> None:
+        """Wait for what a signal or update will make true. Refuses with `code` if it does not."""
+        await self.begin()
+        self._at = what
+        waiting = workflow.wait_condition(predicate, timeout=within, timeout_summary=what)
+        try:
+            await self._waiting(waiting)
+        except TimeoutError:
+            raise refusal(code, f"{what} did not happen within {within}") from None
+
+    async def approval(self, what: str, *, within: timedelta | None = None) -> Approval:
+        """Wait until a person approves `what`. Refuses approval_rejected or approval_timeout."""
+        await self.begin()
+        self._at = what
+        try:
+            approval = await self._waiting(self._approvals.answer(what, within))
+        except TimeoutError:
+            raise refusal("approval_timeout", f"{what}: nobody answered in {within}") from None
+        if not approval.approved:
+            raise refusal("approval_rejected", f"{what}: rejected by {approval.by}")
+        return approval
+
+    async def sleep(self, duration: timedelta, *, summary: str) -> None:
+        await self.begin()
+        await self._waiting(workflow.sleep(duration, summary=summary))
+
+    def continue_as_new(self, request: Any) -> NoReturn:
+        """Go on in a new run, whose history is empty: the same saga, its story goes on.
+
+        For what runs for months: call it when `workflow.info().is_continue_as_new_suggested()`.
+        """
+        assert self._past_pivot or not self._undoing, "what may have to be undone must stay known"
+        identity.continue_as_new(self._info, request, past_pivot=self._past_pivot)
+
+    # The block
 
     async def __aenter__(self) -> Self:
-        self._progress.offer(self._operate, self._check_operate)
+        self._progress.start()
+        self._desk.open()
+        self._approvals.open()
         await self._deadline.__aenter__()
         return self
 
@@ -162,143 +280,45 @@ class Saga:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        expired = await self._leave_deadline(kind, error, trace)
-        if error is None:
-            await finish(self._end(SagaState.COMPLETED))
-            return False
-        if not isinstance(error, SAGA_ENDS):
-            return False  # A bug: the workflow task fails and is tried again after a fix.
-        failure = failure_of(error, self._failed_at or self._at, expired=expired)
-        await finish(self._turn_back(failure))
-        if failure.outcome is SagaState.CANCELLED:
-            return False
-        raise ApplicationError(
-            failure.text, failure.details, type=failure.code, non_retryable=True
-        ) from None
-
-    async def _ready(self, step: Step[Any, Any]) -> None:
-        """Before a step that may still be stopped. An outside party may take its time to answer:
-        then `workflow.started` is told first."""
-        self._stop_if_ended()
-        if not self._begun and step.outside:
-            await finish(steps.act(BEGIN, self._bare_call("begin", Nothing())))
-        self._begun = True
-
-    async def _noting_failure(
-        self, call: StepCall[Any], work: Coroutine[Any, Any, Result]
-    ) -> Result:
-        try:
-            return await work
-        except SAGA_ENDS:
-            self._failed_at = self._failed_at or call.step
-            raise
-
-    def _stop_if_ended(self) -> None:
-        # A step that finished in spite of a cancel or of the deadline swallowed it.
-        if workflow.cancellation_reason() is not None or self._deadline.expired():
-            raise asyncio.CancelledError
-
-    async def _leave_deadline(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        """Whether it was the deadline that ended the block."""
+        # The timeout's own error is of no use: an activity that is cancelled raises another.
         with contextlib.suppress(TimeoutError):
             await self._deadline.__aexit__(kind, error, trace)
-        # An activity that is cancelled raises an error of its own, so the timeout does not.
-        return self._deadline.expired() and error is not None and is_cancelled_exception(error)
+        if error is None:
+            await finish(self._ending.complete(self.result))
+            return False
+        if isinstance(error, SAGA_ENDS):
+            failure = self._failure_of(error)
+            if not self._past_pivot:
+                await self._turn_back(failure)
+            error = await finish(self._ending.no_way_back(failure))
+        if not isinstance(error, SettledByHand):
+            return False  # A bug: the workflow task fails and is tried again after a fix.
+        self.result = self.result | {"settled_by_hand": error.facts}
+        await finish(self._ending.complete(self.result))
+        return True
 
-    async def _turn_back(self, failure: Failure) -> None:
-        self._progress.turned_back(failure)
-        compensations = [
-            await self._undo(step, call, failure) for step, call in reversed(self._started)
-        ]
-        await self._end(failure.outcome, failure, tuple(compensations))
+    async def _turn_back(self, failure: Failure) -> NoReturn:
+        await finish(self._ending.turn_back(failure))
+        if failure.outcome is SagaState.CANCELLED:
+            raise asyncio.CancelledError from None
+        raise refusal(failure.code, failure.text, failure.details) from None
 
-    async def _undo(
-        self, step: Step[Any, Any], call: StepCall[Any], failure: Failure
-    ) -> Compensation:
-        call = _undoing(call, failure)
-        attempts = 0
-        error_text: str | None = None
-        while True:
-            attempts += 1
-            try:
-                undone = await steps.compensate(step, call)
-                break
-            except FailureError as error:
-                error_text = failure_of(error, call.step).text
-                verdict = await self._wait_for_operator(call.step, error_text)
-            if verdict is not Verdict.RETRY:
-                undone = Undone(UndoStatus.SKIPPED)
-                break
-        self._progress.undone(call.step, undone)
-        assert step.compensation is not None
-        action = step.compensation.__name__
-        return Compensation(call.step, action, undone, attempts, workflow.now(), error_text)
-
-    async def _forward(
-        self, step: Step[Request, Result], request: Request, name: str | None
-    ) -> Result:
-        """After the pivot: until it succeeds, or an operator says that it need not."""
-        call = self._call(step, request, name)
-        while True:
-            try:
-                result = await steps.act(step, call)
-                self._done(call)
-                return result
-            except FailureError as error:
-                verdict = await self._wait_for_operator(
-                    call.step, failure_of(error, call.step).text
-                )
-            if verdict is not Verdict.RETRY:
-                self._progress.skipped(call.step)
-                return None  # type: ignore[return-value]  # An operator answered for it.
-
-    async def _wait_for_operator(self, step: str, why: str) -> Verdict:
-        """Stuck: say so where operators look, and wait for `operate`."""
-        self._decision = None
-        self._progress.stuck(step, why)
-        call = self._bare_call("stuck", Failure(step, "stuck", why))
-        await steps.act(STUCK, call)
-        await workflow.wait_condition(lambda: self._decision is not None)
-        decision: Decision = self._decision  # type: ignore[assignment]  # Set by the update.
-        self._progress.unstuck(decision)
-        return decision.verdict
-
-    def _operate(self, decision: Decision) -> str:
-        self._decision = decision
-        return f"{decision.verdict}: going on with {self._at}"
-
-    def _check_operate(self, _: Decision) -> None:
-        if not self._progress.is_stuck:
-            raise ApplicationError("this saga is not stuck: there is nothing to decide")
-
-    async def _end(
-        self,
-        state: SagaState,
-        failure: Failure | None = None,
-        compensations: tuple[Compensation, ...] = (),
-    ) -> None:
-        end = SagaEnd(
-            saga=self._info,
-            state=state,
-            ended_at=workflow.now(),
-            completed_steps=tuple(self._completed),
-            result=self.result,
-            failure=failure,
-            compensations=compensations,
+    def _failure_of(self, error: BaseException) -> Failure:
+        return failure_of(
+            error,
+            self._failed_at or self._at,
+            expired=self._deadline.expired(),
+            cancelled=workflow.cancellation_reason() is not None,
         )
-        await steps.act(END, self._bare_call("end", end))
-        self._progress.ended(state)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    # Each step
 
     def _call(
         self, step: Step[Request, Any], request: Request, name: str | None
     ) -> StepCall[Request]:
         self._at = name or step.name
+        assert self._at not in self._used, f"{self._at} ran before: give this round its own name"
+        self._used.add(self._at)
         self._progress.begun(self._at)
         planned = self._planned.index(step.name) + 1 if step.name in self._planned else 0
         return StepCall(
@@ -313,51 +333,68 @@ class Saga:
     def _bare_call(self, step: str, request: Request) -> StepCall[Request]:
         return StepCall(self._info, step, 0, workflow.now(), request)
 
-    def _done(self, call: StepCall[Any]) -> None:
-        self._completed.append(call.step)
+    async def _ready(self, step: Step[Any, Any]) -> None:
+        """Before a step that may still be stopped. An outside party may take its time to answer:
+        then `workflow.started` is told first, else in the commit of the step."""
+        if step.outside:
+            await self.begin()
+        self._begun = True
+        self._stop_if_ended()
+
+    async def _complete(self, call: StepCall[Any], work: Coroutine[Any, Any, Result]) -> Result:
+        result = await self._noting_failure(call, work)
         self._progress.done(call.step)
+        return result
 
-
-def _info(
-    planned: tuple[str, ...], subject: tuple[str, str] | None, deadline: timedelta | None
-) -> SagaInfo:
-    info = workflow.info()
-    subject_type, subject_id = subject or (None, None)
-    return SagaInfo(
-        workflow_id=info.workflow_id,
-        run_id=info.run_id,
-        type=info.workflow_type,
-        tenant_id=workflow.memo_value("tenant_id", type_hint=str),
-        initiated_by=workflow.memo_value("initiated_by", type_hint=str),
-        steps=planned,
-        started_at=workflow.now(),
-        deadline_at=workflow.now() + deadline if deadline else None,
-        subject_type=subject_type,
-        subject_id=subject_id,
-        parent_id=info.parent.workflow_id if info.parent else None,
-    )
-
-
-def _undoing(call: StepCall[Request], failure: Failure) -> StepCall[Request]:
-    return StepCall(
-        call.saga, call.step, call.position, call.begun_at, call.request, failure=failure
-    )
-
-
-async def _all_ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    await workflow.wait(tasks)
-
-
-async def finish(work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait for `work` to end, even if the workflow is cancelled meanwhile."""
-    task = asyncio.create_task(work)
-    while True:
+    async def _noting_failure(
+        self, call: StepCall[Any], work: Coroutine[Any, Any, Result]
+    ) -> Result:
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.done():
-                raise
-            # Else every later await of this task would raise again.
-            current = asyncio.current_task()
-            assert current is not None
-            current.uncancel()
+            return await work
+        except SAGA_ENDS:
+            self._failed_at = self._failed_at or call.step
+            raise
+
+    async def _waiting(self, wait: Coroutine[Any, Any, Result]) -> Result:
+        if self._past_pivot:
+            return await finish(wait)
+        result = await wait
+        self._stop_if_ended()
+        return result
+
+    async def _forward(self, tries: Tries[Result], allowed: frozenset[Verdict]) -> Result:
+        """After the pivot: until it succeeds, or an operator says that it need not."""
+        decision = None
+        if not await tries.patiently():
+            decision = await self._desk.settle(tries, allowed=allowed)
+        if decision is None:
+            self._progress.done(tries.step)
+            return tries.result
+        if decision.verdict is Verdict.RESOLVE:
+            raise SettledByHand(tries.step, decision)
+        self._progress.skipped(tries.step)
+        return None  # type: ignore[return-value]  # Only of a step that gives nothing.
+
+    def _cross_pivot(self) -> None:
+        self._past_pivot = True
+        if not self._deadline.expired():
+            self._deadline.reschedule(None)
+
+    def _stop_if_ended(self) -> None:
+        # A step that finished in spite of a cancel or of the deadline swallowed it.
+        ended = workflow.cancellation_reason() is not None or self._deadline.expired()
+        if not self._past_pivot and (ended or self._branch_failed):
+            raise asyncio.CancelledError
+
+
+def _gives_nothing(step: Step[Any, Any]) -> bool:
+    return step.action.__annotations__.get("return") is None
+
+
+def _child_tries(child: Child, call: StepCall[ChildEnd]) -> Tries[dict[str, Any]]:
+    async def run_and_record(number: int) -> dict[str, Any]:
+        result = await child.run(number)
+        await steps.act(LOCAL_CHILD, call)
+        return result
+
+    return Tries(call.step, run_and_record, patience=LOCAL_CHILD.stuck_after)

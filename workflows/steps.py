@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from domain.saga import StepCall, Undone
 
@@ -30,7 +30,6 @@ LOCAL_RETRIES = RetryPolicy(
     maximum_interval=timedelta(milliseconds=200),
     maximum_attempts=3,
 )
-RETRY_INTERVAL_MAX = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,22 @@ class Step(Generic[Request, Result]):
 
     `outside` says that it talks to an outside party. `attempts_max` None retries for ever; a
     number gives up after so many and compensates. `name` defaults to the action's.
+
+    `undo_first` holds the earlier steps back until this one is undone: money that may have left
+    the bank must not be given back as well. Where there is no way back, `stuck_after` is how long
+    tries may fail before an operator is called; they go on meanwhile.
     """
 
     action: Action[Request, Result]
     compensation: Undo[Request] | None = None
     name: str = ""
     outside: bool = False
+    undo_first: bool = False
     start_to_close: timedelta = timedelta(seconds=10)
     attempts_max: int | None = None
+    retry_after: timedelta = timedelta(seconds=1)
+    retry_after_max: timedelta = timedelta(seconds=30)
+    stuck_after: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.action.__name__)
@@ -58,17 +65,21 @@ def named(step: Step[Request, Result], name: str) -> Step[Request, Result]:
 
 
 async def act(step: Step[Request, Result], call: StepCall[Request]) -> Result:
-    """Run the action once through, at the step's speed. Raises what the saga must answer to."""
+    """Run the action at the step's speed. Raises what the saga must answer to."""
     if not step.outside:
         try:
             return await _locally(step, call)
         except ApplicationError as error:
             if error.non_retryable:
                 raise
-        except ActivityError as error:  # It took too long, or this process is going away.
-            if is_cancelled_exception(error):
-                raise
+        except ActivityError:  # It took too long, or this process is going away.
+            pass
     return await _regularly(step.action, step, call, attempts_max=step.attempts_max or 0)
+
+
+async def act_until_known(step: Step[Request, Result], call: StepCall[Request]) -> Result:
+    """Run the action until it succeeds or is refused: never leave it open what happened."""
+    return await act(replace(step, attempts_max=None), call)
 
 
 async def compensate(step: Step[Request, Any], call: StepCall[Request]) -> Undone:
@@ -102,9 +113,12 @@ async def _regularly(
         activity_id=f"{call.step}/undo" if undoing else call.step,
         start_to_close_timeout=step.start_to_close,
         retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=1),
-            maximum_interval=RETRY_INTERVAL_MAX,
+            initial_interval=step.retry_after,
+            maximum_interval=max(step.retry_after, step.retry_after_max),
             maximum_attempts=attempts_max,
         ),
+        # Its compensation must not start while it still runs; the engine looks at the result of
+        # a step that ended well in spite of the cancel.
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"undo {call.step}" if undoing else call.step,
     )

@@ -24,6 +24,7 @@ SUBMIT = Step(
     RailActivities.submit_to_rail,
     compensation=RailActivities.recall_from_rail,
     outside=True,
+    undo_first=True,  # While it is not known to be recalled, the hold stays.
     attempts_max=5,
 )
 AWAIT = Step(RailActivities.await_rail, outside=True)

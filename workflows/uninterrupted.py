@@ -1,0 +1,70 @@
+"""Waiting for work: until it has ended whatever happens meanwhile, and for several at once."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from temporalio import workflow
+
+Result = TypeVar("Result")
+
+
+async def finish(work: Coroutine[Any, Any, Result]) -> Result:
+    """Wait for `work` to end, however often the waiting task is cancelled.
+
+    `asyncio.shield` alone would abandon it. Who cares about the cancel asks for it afterwards.
+    """
+    task = asyncio.create_task(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.done():
+                raise
+            # Else every later await of this task would raise again.
+            current = asyncio.current_task()
+            assert current is not None
+            current.uncancel()
+
+
+async def all_ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait until every one of them has ended, well or badly."""
+    await workflow.wait(tasks)
+
+
+async def called_off(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs, and wait until all of it has ended."""
+    for task in tasks:
+        task.cancel()
+    await finish(all_ended(tasks))
+
+
+class Branches:
+    """Work side by side, at most `at_once` of it. All has ended before any error is raised."""
+
+    def __init__(self, works: Sequence[Coroutine[Any, Any, Any]], at_once: int | None) -> None:
+        self._works = works
+        gate = asyncio.Semaphore(at_once or max(1, len(works)))
+        self._tasks = [asyncio.create_task(_through(gate, work)) for work in works]
+
+    async def first_error(self) -> BaseException | None:
+        """Wait until all have ended (None) or one has failed."""
+        if self._tasks:
+            await workflow.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                return task.exception()
+        return None
+
+    async def call_off(self) -> None:
+        await called_off(self._tasks)
+        for work in self._works:
+            work.close()  # What never got its turn.
+
+    def results(self) -> list[Any]:
+        return [task.result() for task in self._tasks]
+
+
+async def _through(gate: asyncio.Semaphore, work: Coroutine[Any, Any, Result]) -> Result:
+    async with gate:
+        return await work
