@@ -25,3 +25,10 @@ class RetryRequest:
     """One delivery whose first attempt did not settle it."""
 
     delivery_id: str
+
+
+@dataclass(frozen=True)
+class RecoveryRequest:
+    """One endpoint that is parked, or recovering."""
+
+    endpoint_id: str

@@ -23,6 +23,8 @@ from runtime.settings import Settings
 
 SAGA_QUEUE = "sagas"
 DELIVERY_QUEUE = "deliveries"
+# A queue of their own: however many retries hang, fresh deliveries have their slots.
+RETRY_QUEUE = "retries"
 
 # Pure code is shared with workflows as it is, so workflow files need no
 # `imports_passed_through` blocks. The import contracts keep these packages pure. What is not here

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from domain.delivery import AttemptOutcome, Decision, DisableEndpoint, Park, Retry, Settle
 from domain.ids import new_id
+from storage.health import disable as disable  # Where it was; api/webhooks.py looks for it here.
 from storage.outbox import DELIVERIES, ENDPOINTS, EVENTS
 from storage.tables import Attempt, DeliveryChange, Endpoint, EndpointSecret
 
@@ -185,20 +186,6 @@ def _word_of(decision: Decision) -> str:
             return "park"
         case DisableEndpoint():
             return "disable_endpoint"
-
-
-async def disable(session: AsyncSession, endpoint_id: str, reason: str, *, now: datetime) -> None:
-    """Stop sending to an endpoint: what is pending for it is parked, never dropped."""
-    await session.execute(
-        update(ENDPOINTS)
-        .where(ENDPOINTS.c.id == endpoint_id, ENDPOINTS.c.disabled_at.is_(None))
-        .values(health="disabled", disabled_at=now, disabled_reason=reason, updated_at=now)
-    )
-    await session.execute(
-        update(DELIVERIES)
-        .where(DELIVERIES.c.endpoint_id == endpoint_id, DELIVERIES.c.state == "pending")
-        .values(state="parked", reason=f"endpoint_disabled: {reason}")
-    )
 
 
 async def touch(session: AsyncSession, endpoint_ids: Sequence[str], *, now: datetime) -> None:

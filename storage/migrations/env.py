@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
+import storage.endpoint_tables
 import storage.ledger_tables
 import storage.lifecycle_tables
 import storage.tables  # noqa: F401 - registers the tables

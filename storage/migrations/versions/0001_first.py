@@ -3,6 +3,7 @@
 from alembic import op
 from sqlmodel import SQLModel
 
+import storage.endpoint_tables
 import storage.ledger_tables
 import storage.lifecycle_tables
 import storage.tables  # noqa: F401 - registers the tables
