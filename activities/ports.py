@@ -12,6 +12,10 @@ from temporalio import activity
 
 from domain.account import OpenAccountRequest
 from domain.batch import Claimed, ClaimSent, RetryRequest
+from domain.reconcile import ReconcileRequest, Swept
+from domain.replay import ReplayBatch, ReplayProgress, ReplayRequest
+from domain.retention import Pruned, PruneRequest
+from domain.rotation import RotationRequest, RotationView
 from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, StepCall, Undone
 from domain.transfer import (
     Conversion,
@@ -44,6 +48,15 @@ class SagaActivities(ABC):
     @abstractmethod
     async def end_saga(self, call: StepCall[SagaEnd]) -> None:
         """Tell how the saga ended, once, and what was undone."""
+
+
+class ReconcileActivities(ABC):
+    """What no saga can do for itself once it was ended from outside."""
+
+    @activity.defn
+    @abstractmethod
+    async def sweep_closed_runs(self, request: ReconcileRequest) -> Swept:
+        """Tell the missing end of every run that the engine closed since the last sweep."""
 
 
 class AccountActivities(ABC):
@@ -163,3 +176,40 @@ class WebhookActivities(ABC):
 
 
 RETRY_START_TO_CLOSE = timedelta(seconds=60)
+
+
+class ReplayActivities(ABC):
+    """Putting old events in line once more. The job's row is the checkpoint."""
+
+    @activity.defn
+    @abstractmethod
+    async def queue_batch(self, batch: ReplayBatch) -> ReplayProgress:
+        """Put the job's next batch in line, if it may go on. Idempotent by job and number."""
+
+    @activity.defn
+    @abstractmethod
+    async def cancel_replay(self, request: ReplayRequest) -> ReplayProgress:
+        """Cancel the job, unless it ended before."""
+
+
+class RotationActivities(ABC):
+    """The two ends of a rotation. In between old and new sign, by their rows."""
+
+    @activity.defn
+    @abstractmethod
+    async def begin_rotation(self, request: RotationRequest) -> RotationView | None:
+        """Announce the endpoint's rotation, once. None if nothing overlaps."""
+
+    @activity.defn
+    @abstractmethod
+    async def end_rotation(self, rotation: RotationView) -> str:
+        """Write that the overlap is over and destroy the old secret, unless it was rolled back."""
+
+
+class RetentionActivities(ABC):
+    """Forgetting what is old."""
+
+    @activity.defn
+    @abstractmethod
+    async def prune(self, request: PruneRequest) -> Pruned:
+        """Delete what is past its retention, in small batches. Running again deletes the rest."""

@@ -15,6 +15,7 @@ from domain.errors import Refused
 
 PER_SECOND: Final = 50
 PER_SECOND_MAX: Final = 500
+LOOK_DELAY_MAX: Final = timedelta(minutes=5)
 MISSING: Final = "missing"
 # What a caller may ask for: settled states, `missing` where there is no delivery, and two words
 # for several of them at once.
@@ -160,17 +161,21 @@ def pace(queued: int, per_second: int) -> timedelta:
     return timedelta(seconds=queued / per_second)
 
 
+def look_delay(looks: int) -> timedelta:
+    """How long a job that may not go on waits before it looks again, if nobody wakes it."""
+    return min(timedelta(seconds=5 << min(looks - 1, 10)), LOOK_DELAY_MAX)
+
+
 @dataclass(frozen=True)
 class ReplayRequest:
-    """What its workflow is given. `batch` is the next one to ask for, after a continue-as-new."""
+    """What its workflow is given: everything else is in the job's row."""
 
     job_id: str
-    batch: int = 0
 
 
 @dataclass(frozen=True)
 class ReplayBatch:
-    """Ask for one batch of one job."""
+    """Ask for one batch of one job. Number 0 only asks where it stands."""
 
     job_id: str
     number: int

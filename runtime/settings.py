@@ -27,6 +27,9 @@ LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
 SECRETS_KEY_BYTES = 32
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
 
+# Not settings of a server: `sagapost trigger` reads them to find one.
+CLIENT_VARIABLES = frozenset({f"{PREFIX}API_URL", f"{PREFIX}API_KEY"})
+
 HOST_AND_PORT = re.compile(r"([^\s:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}\Z", re.ASCII)
 
 Network = IPv4Network | IPv6Network
@@ -172,6 +175,21 @@ class Settings(BaseSettings):
         "true or false",
         "Whether webhooks may go to plain `http://` URLs. "
         "`sagapost up` allows it where this is not set at all.",
+    )
+
+    retention_days: int = setting(
+        30,
+        "days",
+        "How long events, deliveries and attempts are kept. What is not settled stays longer.",
+        ge=5,
+        le=90,
+    )
+    prune_interval: Duration = setting(
+        "1h",
+        "duration",
+        "How often what is past its retention is deleted, in small batches.",
+        ge=timedelta(minutes=1),
+        le=timedelta(days=1),
     )
 
     transfer_fee_basis_points: int = setting(
@@ -326,7 +344,7 @@ def problems(error: ValidationError) -> list[str]:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables with our prefix that no setting reads: most likely misspelt."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | CLIENT_VARIABLES
     return sorted(
         name
         for name in environment

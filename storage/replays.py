@@ -187,10 +187,10 @@ async def lock(session: AsyncSession, job: ReplayJob) -> None:
 
 async def jobs_to_start(
     session: AsyncSession, *, quiet_since: datetime, most: int = 100
-) -> Sequence[str]:
+) -> Sequence[ReplayJob]:
     """Running jobs that nobody has moved for a while: their workflow may be missing."""
     query = (
-        select(JOBS.c.id)
+        select(ReplayJob)
         .where(JOBS.c.state == ReplayState.RUNNING, JOBS.c.updated_at < quiet_since)
         .order_by(JOBS.c.updated_at)
         .limit(most)
@@ -198,25 +198,24 @@ async def jobs_to_start(
     return (await session.scalars(query)).all()
 
 
-async def advance(session: AsyncSession, job_id: str, *, batch: int, now: datetime) -> ReplayJob:
-    """Put one batch in line and move the cursor, in the caller's transaction.
+async def advance(session: AsyncSession, job: ReplayJob, *, batch: int, now: datetime) -> None:
+    """Put one batch in line and move the cursor, in the transaction that locked the job.
 
     Asked again for a batch that is committed, it changes nothing. A job that may not go on now
     says why in `reason`, and is not moved.
     """
-    job = await session.get_one(ReplayJob, job_id, with_for_update=True)
     if job.state != ReplayState.RUNNING or batch <= job.batch:
-        return job
+        return
     endpoint = await session.get_one(Endpoint, job.endpoint_id)
     if endpoint.deleted_at is not None:
-        return await cancel(session, job, now=now, reason="webhook_deleted")
+        await cancel(session, job, now=now, reason="webhook_deleted")
+        return
     job.reason = await _waits_for(session, endpoint, job)
     job.updated_at = now
     if job.reason is None:
         await _queue_batch(session, job, endpoint, now)
         job.batch = batch
     await session.flush()
-    return job
 
 
 async def _waits_for(session: AsyncSession, endpoint: Endpoint, job: ReplayJob) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.catalogue import SystemStatusChange, timestamp_text
 from domain.ids import new_id
 from domain.rotation import (
     OVERLAP,
@@ -25,7 +26,7 @@ from domain.rotation import (
     plan_rotation,
 )
 from storage.lifecycle_tables import SecretChange, SecretRotation
-from storage.outbox import ENDPOINTS
+from storage.outbox import publish
 from storage.tables import Endpoint, EndpointSecret
 
 SECRETS: Any = EndpointSecret.__table__  # type: ignore[attr-defined]
@@ -78,7 +79,7 @@ async def rotate(
 
     Raises RotationUnderWay, InvalidOverlap, TooManySecrets, NoKeyPair.
     """
-    await _lock(session, endpoint)
+    await lock_endpoint(session, endpoint.id)
     await _clear_the_way(session, endpoint, now)
     keys = [_life(row) for row in await secrets_of(session, endpoint.id)]
     secret = order.secret
@@ -111,7 +112,7 @@ async def roll_back(
     session: AsyncSession, endpoint: Endpoint, *, actor: str, now: datetime
 ) -> SecretRotation:
     """The new secret stops to sign at once, and the old ones live on. Raises NoRotation."""
-    await _lock(session, endpoint)
+    await lock_endpoint(session, endpoint.id)
     rotation = await open_rotation(session, endpoint.id)
     if rotation is None or rotation.ends_at <= now:
         raise NoRotation
@@ -136,6 +137,34 @@ async def end_rotation(
     await forget_expired(session, endpoint.id, now=max(now, rotation.ends_at))
 
 
+async def announce(
+    session: AsyncSession, endpoint: Endpoint, rotation: SecretRotation, *, now: datetime
+) -> None:
+    """Tell the tenant, once. What tells the endpoint itself is signed by both, old and new."""
+    if rotation.announced_at is not None:
+        return
+    rotation.announced_at = now
+    await session.flush()
+    notice = SystemStatusChange(
+        component=f"webhook {endpoint.id}",
+        previous_status="operational",
+        new_status="operational",
+        overall_status="operational",
+        reason="secret_rotation",
+        metadata={
+            "webhook_id": endpoint.id,
+            "rotation_id": rotation.id,
+            "kind": rotation.kind,
+            "old_secret_expires_at": timestamp_text(rotation.ends_at),
+        },
+        changed_at=rotation.started_at,
+        incident_id=None,
+    )
+    await publish(session, endpoint.tenant_id, [(notice, None)], now=now)
+    audit = Audit(session, endpoint, rotation.kind, SYSTEM, now)
+    await audit.tell("announced", [rotation.new_secret_id], rotation=rotation.id)
+
+
 async def forget_expired(session: AsyncSession, endpoint_id: str, *, now: datetime) -> None:
     await session.execute(
         delete(SECRETS).where(SECRETS.c.endpoint_id == endpoint_id, SECRETS.c.expires_at <= now)
@@ -146,7 +175,7 @@ async def add_key_pair(
     session: AsyncSession, endpoint: Endpoint, pair: EndpointSecret, *, actor: str, now: datetime
 ) -> None:
     """Sign with Ed25519 too, from now on. Raises KeyPairExists."""
-    await _lock(session, endpoint)
+    await lock_endpoint(session, endpoint.id)
     if await _live_pairs(session, endpoint, now):
         raise KeyPairExists
     assert pair.kind == "v1a", "only a key pair is added beside a secret"
@@ -160,7 +189,7 @@ async def remove_key_pair(
     session: AsyncSession, endpoint: Endpoint, *, actor: str, now: datetime
 ) -> None:
     """Sign with Ed25519 no longer. Raises NoKeyPair, or RotationUnderWay if it is being rotated."""
-    await _lock(session, endpoint)
+    await lock_endpoint(session, endpoint.id)
     rotation = await open_rotation(session, endpoint.id)
     if rotation is not None and rotation.kind == "v1a" and rotation.ends_at > now:
         raise RotationUnderWay(rotation.ends_at)
@@ -171,16 +200,16 @@ async def remove_key_pair(
     await Audit(session, endpoint, "v1a", actor, now).tell("expired", pairs)
 
 
-async def rotations_to_end(
-    session: AsyncSession, *, ended_before: datetime, most: int = 100
-) -> Sequence[str]:
-    """Endpoints whose rotation should have ended a while ago: its workflow may be missing."""
+async def rotations_to_tell(
+    session: AsyncSession, *, due_before: datetime, most: int = 100
+) -> Sequence[SecretRotation]:
+    """What should have begun or ended a while ago: its workflow may be missing."""
     query = (
-        select(ROTATIONS.c.endpoint_id)
+        select(SecretRotation)
         .where(
             ROTATIONS.c.state == RotationState.OVERLAPPING,
-            (ROTATIONS.c.ends_at < ended_before)
-            | (ROTATIONS.c.announced_at.is_(None) & (ROTATIONS.c.started_at < ended_before)),
+            (ROTATIONS.c.ends_at < due_before)
+            | (ROTATIONS.c.announced_at.is_(None) & (ROTATIONS.c.started_at < due_before)),
         )
         .limit(most)
     )
@@ -221,10 +250,9 @@ async def _clear_the_way(session: AsyncSession, endpoint: Endpoint, now: datetim
     await end_rotation(session, endpoint, rotation, now=now)
 
 
-async def _lock(session: AsyncSession, endpoint: Endpoint) -> None:
+async def lock_endpoint(session: AsyncSession, endpoint_id: str) -> Endpoint:
     """One change of an endpoint's secrets at a time."""
-    query = select(ENDPOINTS.c.id).where(ENDPOINTS.c.id == endpoint.id).with_for_update()
-    await session.execute(query)
+    return await session.get_one(Endpoint, endpoint_id, with_for_update=True)
 
 
 async def _expire(session: AsyncSession, secret_ids: Sequence[str], *, at: datetime | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from runtime.http import WebhookClient
 
@@ -13,6 +14,9 @@ from activities.connectors.rail import SandboxRail
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.rails import ConnectedRailActivities
+from activities.replays import SqlReplayActivities
+from activities.retention import SqlRetentionActivities
+from activities.rotations import SqlRotationActivities
 from activities.sagas import SqlSagaActivities
 from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
@@ -38,8 +42,20 @@ async def build(settings: Settings, database: Database) -> AsyncIterator[Impleme
     async with WebhookClient(url_policy(settings)) as http:
         yield Implementations(
             sagas=saga_implementations(settings, database),
-            deliveries=(HttpWebhookActivities(database, http, addresses),),
+            deliveries=(
+                HttpWebhookActivities(database, http, addresses),
+                *lifecycle_implementations(settings, database),
+            ),
         )
+
+
+def lifecycle_implementations(settings: Settings, database: Database) -> tuple[object, ...]:
+    keep = timedelta(days=settings.retention_days)
+    return (
+        SqlReplayActivities(database),
+        SqlRotationActivities(database),
+        SqlRetentionActivities(database, keep=keep),
+    )
 
 
 def saga_implementations(settings: Settings, database: Database) -> tuple[object, ...]:

@@ -22,6 +22,7 @@ from runtime.wakeup import Bell, listen_for_ever
 from worker.build import Implementations, build
 from worker.relay import Relay
 from worker.sweeper import Sweeper
+from worker.upkeep import Upkeep
 from workflows.registry import DELIVERY_WORKFLOWS, saga_workflows
 
 
@@ -42,6 +43,7 @@ async def run(settings: Settings) -> None:
                     await running.enter_async_context(worker)
                 background = [
                     group.create_task(Relay(database, temporal, settings).run()),
+                    group.create_task(Upkeep(database, temporal, settings).run()),
                     group.create_task(Sweeper(database, temporal).run()),
                     *_listening(group, database, bell),
                 ]

@@ -18,8 +18,11 @@ from typing import Any, get_type_hints
 from domain.saga import SagaRequest
 from workflows import sagas
 from workflows.deliver_events import DeliverEvents
+from workflows.prune import Prune
 from workflows.reconcile import Reconcile
+from workflows.replay_events import ReplayEvents
 from workflows.retry_delivery import RetryDelivery
+from workflows.rotate_secret import RotateSecret
 from workflows.steps import Step
 
 ENTRY_POINTS = "sagapost.sagas"
@@ -38,7 +41,7 @@ class SagaType:
     diagram: str
 
 
-DELIVERY_WORKFLOWS = (DeliverEvents, RetryDelivery)
+DELIVERY_WORKFLOWS = (DeliverEvents, RetryDelivery, ReplayEvents, RotateSecret, Prune)
 
 
 def saga_workflows() -> list[type]:
