@@ -12,7 +12,7 @@ from api.errors import NotFound
 from api.fields import Amount, AssetCode, Body, Id, Metadata, Name, minor_units
 from api.paging import Pages
 from api.shapes import Data, Page, Timestamp, View
-from api.starting import Order, Starting
+from api.starting import Order, Starting, business_id
 from domain.account import OpenAccountRequest, asset_balance
 from domain.catalogue import JsonObject
 from domain.catalogue.account import AssetBalance
@@ -90,14 +90,13 @@ async def open_account(
     Answered 201 once the account can be used; 202, with its workflow, if that takes longer.
     """
 
-    async def render(session: AsyncSession, _: SagaRun) -> Data[AccountView]:
-        row = await session.get_one(Account, order.request.id)
+    async def render(session: AsyncSession, run: SagaRun) -> Data[AccountView]:
+        row = await session.get_one(Account, business_id(run))
         return Data(data=await account_view(session, row, shared))
 
-    order = opening(body)
     longest = shared.settings.api_wait_max.total_seconds()
     return await starting.start(
-        order,
+        opening(body),
         Data[AccountView],
         render,
         wait=min(OPENING_TAKES_S, longest) if wait is None else wait,

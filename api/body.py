@@ -9,8 +9,9 @@ import re
 from typing import Any, Final, NoReturn
 
 from fastapi import Request
+from starlette import types
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import Invalid, NotJson, TooLarge
 
@@ -95,7 +96,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
     """Hand the body on; after it, whatever comes, such as the client going away."""
     parts: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def read() -> Message:
+    async def read() -> types.Message:
         return parts.pop() if parts else await receive()
 
     return read

@@ -11,10 +11,9 @@ from sqlalchemy import Select
 from api.auth import Allowed, Caller
 from api.dependencies import Services, Session, Shared
 from api.errors import NotFound
-from api.fields import Moment
-from api.paging import Pages
+from api.paging import InWindow, Pages
 from api.shapes import Data, Page, Timestamp, View
-from storage.listing import find_own, first_id
+from storage.listing import find_own
 from storage.outbox import DELIVERIES
 from storage.tables import Attempt, Delivery, DeliveryChange, Endpoint, Event
 from storage.views import DELIVERY_ORDER, attempts_at, changes_of, deliveries_of
@@ -86,14 +85,12 @@ class DeliveryDetail(DeliveryView):
 
 
 def delivery_filters(
+    window: InWindow,
     state: Annotated[State | Literal["undelivered"] | None, Query()] = None,
     reason: Annotated[str | None, Query(max_length=128)] = None,
     event_type: Annotated[str | None, Query(max_length=128)] = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
 ) -> list[object]:
-    """Conditions on deliveries. Ids sort by time, so the primary key answers since and until."""
-    conditions: list[object] = []
+    conditions: list[object] = [*window.over_ids(DELIVERIES.c.id, "dlv")]
     if state == "undelivered":
         conditions.append(DELIVERIES.c.state != "succeeded")
     elif state is not None:
@@ -102,10 +99,6 @@ def delivery_filters(
         conditions.append(DELIVERIES.c.reason == reason)
     if event_type is not None:
         conditions.append(DELIVERIES.c.event_type == event_type)
-    if since is not None:
-        conditions.append(DELIVERIES.c.id >= first_id("dlv", since))
-    if until is not None:
-        conditions.append(DELIVERIES.c.id < first_id("dlv", until))
     return conditions
 
 

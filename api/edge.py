@@ -10,8 +10,9 @@ import time
 from typing import Any, Final
 
 from fastapi import Request
+from starlette import types
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import ApiError, explain, problem
 from domain.ids import new_id
@@ -57,7 +58,7 @@ class _Answer:
         self._request_id = request_id
         self.status = 0
 
-    async def send(self, part: Message) -> None:
+    async def send(self, part: types.Message) -> None:
         if part["type"] == "http.response.start":
             self.status = part["status"]
             headers = MutableHeaders(scope=part)

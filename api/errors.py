@@ -29,10 +29,12 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Refused
 
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:sagapost:problem:"
 RETRY_AFTER_S: Final = 2
@@ -248,6 +250,8 @@ def install(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
         explained = explain(error)
         assert explained is not None
+        if explained.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            explained.headers["Allow"] = ", ".join(_methods_for(request))
         return problem(request, explained)
 
     app.add_exception_handler(RequestValidationError, answer)
@@ -261,6 +265,17 @@ def _field_of(location: Sequence[str | int], within: str) -> str:
     if any(isinstance(part, int) for part in path[:1]):
         path = []  # A position in a body that is not JSON.
     return ".".join(str(part) for part in ([within] if within else []) + path)
+
+
+def _methods_for(request: Request) -> list[str]:
+    """Every method that this path has. The framework tells those of the first route only."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    routes = request.app.routes
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 def _of_status(error: HTTPException) -> ApiError:

@@ -13,12 +13,12 @@ from api.auth import Allowed, Caller
 from api.deliveries import DeliveryView, delivery_view
 from api.dependencies import Services, Session, Shared
 from api.errors import Invalid, NotFound, by_field
-from api.fields import Body, Moment
+from api.fields import Body
 from api.once import OnceOnly, Reply
-from api.paging import Pages
+from api.paging import InWindow, Pages
 from api.shapes import Data, Page, Timestamp, View
 from domain.catalogue import EVENT_TYPES, EventData
-from storage.listing import find_own, first_id
+from storage.listing import find_own
 from storage.outbox import EVENTS, publish
 from storage.tables import Event
 from storage.types import utc_now
@@ -60,21 +60,16 @@ class EventDetail(EventView):
 
 def wanted_events(
     caller: Reader,
+    window: InWindow,
     type: Annotated[str | None, Query(max_length=128)] = None,
     workflow_id: Annotated[str | None, Query(max_length=128)] = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
 ) -> Select[Event]:
     query = events_of(caller.tenant_id)
     if type is not None:
         query = query.where(EVENTS.c.type == type)
     if workflow_id is not None:
         query = query.where(EVENTS.c.workflow_id == workflow_id)
-    if since is not None:
-        query = query.where(EVENTS.c.id >= first_id("evt", since))
-    if until is not None:
-        query = query.where(EVENTS.c.id < first_id("evt", until))
-    return query
+    return query.where(*window.over_ids(EVENTS.c.id, "evt"))
 
 
 @router.get("")

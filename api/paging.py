@@ -4,17 +4,19 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Query, Request
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from api.errors import Invalid
+from api.fields import Moment
 from api.shapes import Meta, Page, PageLinks
-from storage.listing import COUNT_MAX, Listed, Slice, list_rows
+from storage.listing import COUNT_MAX, Listed, Slice, first_id, list_rows
 
 PER_PAGE_DEFAULT: Final = 20
 PER_PAGE_MAX: Final = 250
@@ -84,6 +86,35 @@ class Paging:
         return f"{url.path}?{url.query}" if url.query else url.path
 
 
+@dataclass(frozen=True)
+class Window:
+    """From when until when; either end may be open."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def over(self, column: Any) -> list[ColumnElement[bool]]:
+        conditions = []
+        if self.since is not None:
+            conditions.append(column >= self.since)
+        if self.until is not None:
+            conditions.append(column < self.until)
+        return conditions
+
+    def over_ids(self, column: Any, prefix: str) -> list[ColumnElement[bool]]:
+        """The same, by the ids: they sort by time, so the primary key finds them."""
+        conditions = []
+        if self.since is not None:
+            conditions.append(column >= first_id(prefix, self.since))
+        if self.until is not None:
+            conditions.append(column < first_id(prefix, self.until))
+        return conditions
+
+
+def window(since: Moment | None = None, until: Moment | None = None) -> Window:
+    return Window(since, until)
+
+
 def paging(
     request: Request,
     page: Annotated[int, Query(ge=1, le=COUNT_MAX)] = 1,
@@ -95,6 +126,7 @@ def paging(
     return Paging(request, page, per_page, cursor)
 
 
+InWindow = Annotated[Window, Depends(window)]
 Pages = Annotated[Paging, Depends(paging)]
 
 

@@ -156,6 +156,11 @@ def starter(request: Request, shared: Shared, once: OnceOnly) -> Starter:
 Starting = Annotated[Starter, Depends(starter)]
 
 
+def business_id(run: SagaRun) -> str:
+    """The id of what the run is about. On a replay it is not the order's: that is a new one."""
+    return run.workflow_id.partition("/")[2]
+
+
 def failure_of(run: SagaRun) -> ApiError:
     """A saga that did not complete, as an error."""
     failure = run.failure or {}

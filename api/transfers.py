@@ -13,7 +13,7 @@ from api.errors import NotFound
 from api.fields import AccountUuid, Amount, AssetCode, Body, Id, Metadata
 from api.paging import Pages
 from api.shapes import Data, Page, Timestamp, View
-from api.starting import Order, Starting
+from api.starting import Order, Starting, business_id
 from domain.catalogue import JsonObject
 from domain.catalogue.transfer import Fees
 from domain.money import minor_to_decimal
@@ -84,12 +84,11 @@ async def create_transfer(
     them: 201 if it completed, 200 if it did not; `status` and `failure` say what came of it.
     """
 
-    async def render(session: AsyncSession, _: SagaRun) -> Data[TransferView]:
-        row = await session.get_one(Transfer, order.request.id)
+    async def render(session: AsyncSession, run: SagaRun) -> Data[TransferView]:
+        row = await session.get_one(Transfer, business_id(run))
         return Data(data=transfer_view(row, shared))
 
-    order = transferring(body)
-    return await starting.start(order, Data[TransferView], render, wait=wait)
+    return await starting.start(transferring(body), Data[TransferView], render, wait=wait)
 
 
 def wanted_transfers(

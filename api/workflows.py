@@ -1,7 +1,8 @@
 """Workflows: start one of any type, and see how far it is and what it has told."""
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -13,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import Allowed, Caller
 from api.dependencies import Services, Session, Shared, Wait
 from api.errors import Invalid, NotFound, by_field
-from api.fields import Body, Moment
-from api.paging import Pages
+from api.fields import Body
+from api.paging import InWindow, Pages
 from api.shapes import Data, Page, Timestamp, View
 from api.starting import Order, Starting
 from api.workflow_types import input_adapter
@@ -32,7 +33,7 @@ Starter = Annotated[Caller, Depends(Allowed("write", "workflows.start"))]
 
 # Input fields that name customer accounts, in any workflow.
 ACCOUNT_FIELDS = ("from_account", "to_account", "account_uuid")
-ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", re.ASCII)
 
 
 class WorkflowStart(Body):
@@ -115,11 +116,10 @@ async def start_workflow(
 
 def wanted_runs(
     caller: Reader,
+    window: InWindow,
     type: Annotated[str | None, Query(max_length=64)] = None,
     state: SagaState | None = None,
     subject: Annotated[str | None, Query(max_length=64)] = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
 ) -> Select[SagaRun]:
     query = runs_of(caller.tenant_id)
     if type is not None:
@@ -128,11 +128,7 @@ def wanted_runs(
         query = query.where(RUNS.c.state == state)
     if subject is not None:
         query = query.where(RUNS.c.subject_id == subject)
-    if since is not None:
-        query = query.where(RUNS.c.accepted_at >= since)
-    if until is not None:
-        query = query.where(RUNS.c.accepted_at < until)
-    return query
+    return query.where(*window.over(RUNS.c.accepted_at))
 
 
 @router.get("")
@@ -188,23 +184,36 @@ def _order(body: WorkflowStart) -> Order:
         hint = f": did you mean '{nearest[0]}'?" if nearest else ""
         raise Invalid({"type": [f"unknown workflow type '{body.type}'{hint}"]})
     request = _request(saga, body.input)
-    order = Order(
+    return Order(
         saga_type=saga.name,
         request=request,
         summary=_summary(saga, request),
         location=f"/v2/workflows/{saga.name}/{request.id}",
         accounts=_accounts(request),
     )
-    return _with_resource(order, request)
 
 
 def _request(saga: SagaType, given: dict[str, JsonValue]) -> SagaRequest:
+    known = {field.name for field in fields(saga.request_type)}
+    if unknown := sorted(given.keys() - known):
+        raise Invalid({f"input.{name}": [f"{saga.name} has no such field"] for name in unknown})
     try:
         request: Any = input_adapter(saga).validate_json(json.dumps(given))
     except ValidationError as error:
         raise Invalid(by_field(error.errors(), within="input")) from None
     assert isinstance(request, SagaRequest)
-    return request if request.id else replace(request, id=new_uuid())
+    if not request.id:
+        return replace(request, id=new_uuid())
+    if not ID_PATTERN.match(request.id):
+        raise Invalid({"input.id": [f"an id looks like {ID_PATTERN.pattern}"]})
+    return request
+
+
+def _summary(saga: SagaType, request: SagaRequest) -> str:
+    money = getattr(request, "money", None)
+    accounts = " → ".join(f"…{account_id[-4:]}" for account_id in _accounts(request).values())
+    words = [saga.name.replace("_", " "), str(money or ""), accounts]
+    return " ".join(word for word in words if word)
 
 
 def _accounts(request: SagaRequest) -> dict[str, str]:

@@ -27,6 +27,7 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 LOOKUP_THREADS: Final = 64
 ADDRESSES_MAX: Final = 4  # A name with a thousand addresses must not make us scan them.
 VERDICTS_CACHED: Final = 4096
+CLOSED: Final = -1  # The file number of a closed socket.
 IDLE_SECONDS_MAX: Final = 4.0  # Common servers drop idle connections after five: be first.
 
 
@@ -58,7 +59,11 @@ class AddressGuard(AbstractResolver):
 
     @property
     def open_sockets(self) -> int:
-        return len(self._sockets)
+        return sum(made.fileno() != CLOSED for made in self._sockets)
+
+    def has_open_more_than(self, sockets_max: int) -> bool:
+        """The same, but counting only where it can matter: a closed socket may linger in memory."""
+        return len(self._sockets) > sockets_max and self.open_sockets > sockets_max
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -149,8 +154,8 @@ class GuardedConnector(TCPConnector):
         if transport is None or protocol is None:
             raise ServerDisconnectedError
         self._vet_peer(transport)
-        connection.add_callback(partial(_drop_unsent, transport))
-        if self._guard.open_sockets > self._sockets_max:
+        connection.add_callback(partial(_end_exchange, transport))
+        if self._guard.has_open_more_than(self._sockets_max):
             protocol.force_close()  # Idle connections count too: do not keep one more.
 
     def _vet_peer(self, transport: asyncio.Transport) -> None:
@@ -160,9 +165,16 @@ class GuardedConnector(TCPConnector):
         self._guard.vet(peer[0])
 
 
-def _drop_unsent(transport: asyncio.Transport) -> None:
-    """The exchange is over. Closing alone would wait for a receiver that reads nothing."""
+def _end_exchange(transport: asyncio.Transport) -> None:
+    """Called when aiohttp is done with a connection, before it keeps or closes it."""
     if transport.get_write_buffer_size():
+        transport.abort()
+    asyncio.get_running_loop().call_soon(_hang_up_if_closing, transport)
+
+
+def _hang_up_if_closing(transport: asyncio.Transport) -> None:
+    # A polite end would wait: for a receiver to read what is left, or for its goodbye in TLS.
+    if transport.is_closing():
         transport.abort()
 
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from runtime.http import WebhookClient
+from temporalio.client import Client
 
 from activities.accounts import SqlAccountActivities
 from activities.addressees import AddressBook
@@ -14,6 +14,7 @@ from activities.connectors.rail import SandboxRail
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.rails import ConnectedRailActivities
+from activities.reconciling import VisibilityReconcileActivities
 from activities.replays import SqlReplayActivities
 from activities.retention import SqlRetentionActivities
 from activities.rotations import SqlRotationActivities
@@ -22,10 +23,12 @@ from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
 from activities.webhooks import HttpWebhookActivities
 from runtime.database import Database
+from runtime.http import WebhookClient
 from runtime.keyfile import secrets_keys
 from runtime.policy import url_policy
 from runtime.settings import Settings
 from runtime.vault import Vault
+from workflows.registry import all_sagas
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,16 @@ class Implementations:
 
 
 @asynccontextmanager
-async def build(settings: Settings, database: Database) -> AsyncIterator[Implementations]:
+async def build(
+    settings: Settings, database: Database, temporal: Client
+) -> AsyncIterator[Implementations]:
     addresses = AddressBook(Vault(secrets_keys(settings)), schedule=settings.retry_schedule)
     async with WebhookClient(url_policy(settings)) as http:
         yield Implementations(
-            sagas=saga_implementations(settings, database),
+            sagas=(
+                *saga_implementations(settings, database),
+                reconcile_implementation(database, temporal),
+            ),
             deliveries=(
                 HttpWebhookActivities(database, http, addresses),
                 *lifecycle_implementations(settings, database),
@@ -68,3 +76,9 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ConnectedRailActivities(steps, SandboxRail(Sandbox("rail", database))),
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
     )
+
+
+def reconcile_implementation(database: Database, temporal: Client) -> VisibilityReconcileActivities:
+    planned = {name: tuple(step.name for step in saga.steps) for name, saga in all_sagas().items()}
+    sagas = SqlSagaActivities(database, Steps(database))
+    return VisibilityReconcileActivities(database, temporal, sagas, planned)

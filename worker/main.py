@@ -36,7 +36,10 @@ async def run(settings: Settings) -> None:
     database = Database(settings.resolved_database_url, bell=bell)
     try:
         temporal = await connect(settings)
-        async with build(settings, database) as implementations, asyncio.TaskGroup() as group:
+        async with (
+            build(settings, database, temporal) as implementations,
+            asyncio.TaskGroup() as group,
+        ):
             workers = make_workers(temporal, settings, implementations)
             async with contextlib.AsyncExitStack() as running:
                 for worker in workers:

@@ -1,5 +1,6 @@
 """Webhook clients for tests: loopback counts as public, and deadlines are short."""
 
+import ssl
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from ipaddress import ip_network
@@ -8,6 +9,7 @@ from typing import Any
 from domain.delivery import AttemptOutcome
 from domain.url_policy import UrlPolicy
 from runtime.http import ClientLimits, WebhookClient
+from tests.runtime.receivers import AUTHORITY
 
 LOOPBACK = UrlPolicy(allow_http=True, allow_networks=(ip_network("127.0.0.0/8"),))
 PUBLIC = UrlPolicy(allow_http=True, ports=frozenset({80, 443, 8443}))
@@ -22,6 +24,16 @@ def webhook_client(
     policy: UrlPolicy = LOOPBACK, **options: Any
 ) -> AbstractAsyncContextManager[WebhookClient]:
     return WebhookClient(policy, **{"limits": SHORT, **options})
+
+
+def tls_client(port: int) -> AbstractAsyncContextManager[WebhookClient]:
+    """Every name leads to loopback, may have this port, and is trusted if our authority says so."""
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    policy = UrlPolicy(
+        allow_http=True, ports=frozenset({port}), allow_networks=LOOPBACK.allow_networks
+    )
+    return webhook_client(policy, resolver=StubResolver(["127.0.0.1"]), ssl_context=context)
 
 
 async def post(

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import trustme
+
+AUTHORITY = trustme.CA()
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -123,3 +126,13 @@ async def receiving(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def server_tls(
+    names: list[str | None], *hosts: str, authority: trustme.CA = AUTHORITY
+) -> ssl.SSLContext:
+    """A receiver's TLS, which notes the server names that it was asked for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*hosts).configure_cert(context)
+    context.sni_callback = lambda _, name, __: names.append(name)
+    return context

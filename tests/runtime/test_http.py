@@ -1,6 +1,5 @@
 import asyncio
-import ssl
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import closing
 from datetime import timedelta
 from socket import socket
 
@@ -11,14 +10,10 @@ from hypothesis import strategies as st
 
 from domain.delivery import AttemptOutcome, OutcomeClass
 from domain.headers import check_headers
-from domain.url_policy import UrlPolicy
-from runtime.http import ClientLimits, WebhookClient
+from runtime.http import ClientLimits
 from tests.bad_urls import corpus
-from tests.runtime.clients import LOOPBACK, StubResolver, post, webhook_client
-from tests.runtime.receivers import OK, always, http, once, receiving, silence
-
-AUTHORITY = trustme.CA()
-TO_LOOPBACK = StubResolver(["127.0.0.1"])
+from tests.runtime.clients import post, tls_client, webhook_client
+from tests.runtime.receivers import OK, always, http, once, receiving, server_tls, silence
 
 header_names = st.from_regex(r"x-[a-z0-9!#$%&'*+.^_`|~-]{1,20}", fullmatch=True)
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=127) | st.just("\t"))
@@ -254,22 +249,3 @@ async def test_a_cancelled_post_gives_back_its_slot() -> None:
         with pytest.raises(asyncio.CancelledError):
             await hanging
         assert (await post(client, good.url, seconds=0.5)).succeeded
-
-
-def server_tls(
-    names: list[str | None], *hosts: str, authority: trustme.CA = AUTHORITY
-) -> ssl.SSLContext:
-    """A receiver's TLS, which notes the server names that it was asked for."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*hosts).configure_cert(context)
-    context.sni_callback = lambda _, name, __: names.append(name)
-    return context
-
-
-def tls_client(port: int) -> AbstractAsyncContextManager[WebhookClient]:
-    context = ssl.create_default_context()
-    AUTHORITY.configure_trust(context)
-    policy = UrlPolicy(
-        allow_http=True, ports=frozenset({port}), allow_networks=LOOPBACK.allow_networks
-    )
-    return webhook_client(policy, resolver=TO_LOOPBACK, ssl_context=context)

@@ -12,8 +12,18 @@ import psutil
 import pytest
 
 from domain.delivery import RESPONSE_BODY_MAX, OutcomeClass
-from tests.runtime.clients import post, webhook_client
-from tests.runtime.receivers import OK, Answer, Caller, always, http, once, receiving, silence
+from tests.runtime.clients import post, tls_client, webhook_client
+from tests.runtime.receivers import (
+    OK,
+    Answer,
+    Caller,
+    always,
+    http,
+    once,
+    receiving,
+    server_tls,
+    silence,
+)
 
 MIB = 1024 * 1024
 DEADLINE_SECONDS = 0.4
@@ -203,12 +213,20 @@ async def early(caller: Caller) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
-@pytest.mark.parametrize(("answer", "status_code"), [(early, 200), (silence, None)])
+@pytest.mark.parametrize(
+    ("scheme", "answer", "status_code"),
+    [("http", early, 200), ("http", silence, None), ("https", silence, None)],
+)
 async def test_a_receiver_that_reads_nothing_leaves_no_socket_behind(
-    answer: Answer, status_code: int | None
+    scheme: str, answer: Answer, status_code: int | None
 ) -> None:
-    async with receiving(answer, reads_bodies=False) as receiver, webhook_client() as client:
-        outcome = await post(client, receiver.url, body=bytes(32 * MIB), seconds=0.5)
+    tls = server_tls([], "hooks.example.com") if scheme == "https" else None
+    async with (
+        receiving(answer, tls=tls, reads_bodies=False) as receiver,
+        tls_client(receiver.port) as client,
+    ):
+        url = f"{scheme}://hooks.example.com:{receiver.port}/"
+        outcome = await post(client, url, body=bytes(32 * MIB), seconds=0.5)
         await asyncio.sleep(0.02)
 
         assert outcome.status_code == status_code

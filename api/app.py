@@ -1,0 +1,55 @@
+"""The control API: start work, read results. One module per resource."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+
+from api import (
+    accounts,
+    deliveries,
+    errors,
+    event_types,
+    events,
+    health,
+    transfers,
+    webhooks,
+    workflow_types,
+    workflows,
+)
+from api.auth import Authentication
+from api.body import Bodies
+from api.dependencies import Services
+from api.edge import Edge
+
+VERSION = "2.0.0"
+# The public catalogue stands before the webhook that could be called `events`.
+ROUTERS: Sequence[APIRouter] = (
+    event_types.router,
+    webhooks.router,
+    deliveries.router,
+    events.router,
+    accounts.router,
+    transfers.router,
+    workflow_types.router,
+    workflows.router,
+    health.router,
+)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The API over what the process has built. Nothing connects here, and nothing is global."""
+    app = FastAPI(
+        title="Sagapost",
+        version=VERSION,
+        summary="A bank's workflows as sagas, told by webhooks",
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router, prefix="/v2")
+    errors.install(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(Bodies, bytes_max=services.settings.api_body_bytes_max)
+    app.add_middleware(Authentication, database=services.database)
+    app.add_middleware(Edge)
+    return app

@@ -1,0 +1,80 @@
+"""What the reconciler keeps and asks: how far it has looked, which runs miss their end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.reconcile import Held, Left
+from domain.saga import ENDED
+from storage.ledger_tables import Hold
+from storage.saga_log import RUNS
+from storage.tables import Installation, SagaRun, Tenant
+
+HOLDS: Any = Hold.__table__  # type: ignore[attr-defined]
+FACTS: Any = Installation.__table__  # type: ignore[attr-defined]
+CURSOR = "reconcile_cursor"
+
+
+@dataclass(frozen=True)
+class LeftHold:
+    """A hold that is still placed, and the ended run that placed it."""
+
+    hold: Held
+    workflow_id: str
+
+
+async def looked_until(session: AsyncSession) -> datetime | None:
+    """Closed runs up to then were looked at. At first: when the oldest open run was accepted."""
+    content = await session.scalar(select(FACTS.c.content).where(FACTS.c.name == CURSOR))
+    if content is not None:
+        return datetime.fromisoformat(content)
+    oldest = select(func.min(RUNS.c.accepted_at)).where(RUNS.c.state.not_in(ENDED))
+    found: datetime | None = await session.scalar(oldest)
+    return found
+
+
+async def move_cursor(session: AsyncSession, to: datetime) -> None:
+    moved = update(FACTS).where(FACTS.c.name == CURSOR).values(content=to.isoformat())
+    if (await session.execute(moved)).rowcount == 0:  # type: ignore[attr-defined]
+        session.add(Installation(name=CURSOR, content=to.isoformat()))
+
+
+async def ended_among(session: AsyncSession, workflow_ids: Sequence[str]) -> set[str]:
+    query = select(RUNS.c.workflow_id).where(
+        RUNS.c.workflow_id.in_(workflow_ids), RUNS.c.state.in_(ENDED)
+    )
+    return set(await session.scalars(query))
+
+
+async def find_run(session: AsyncSession, workflow_id: str) -> SagaRun | None:
+    return await session.get(SagaRun, workflow_id)
+
+
+async def is_tenant(session: AsyncSession, tenant_id: str) -> bool:
+    return await session.get(Tenant, tenant_id) is not None
+
+
+async def held_by(session: AsyncSession, workflow_id: str) -> Left:
+    """The holds that this run placed and that are neither settled nor released."""
+    query = select(HOLDS).where(HOLDS.c.workflow_id == workflow_id, HOLDS.c.state == "placed")
+    return tuple(_held(row) for row in await session.execute(query.order_by(HOLDS.c.id)))
+
+
+async def left_holds(session: AsyncSession, *, most: int = 100) -> list[LeftHold]:
+    """Holds that nobody will settle or release any more: their runs have ended."""
+    query = (
+        select(HOLDS)
+        .join(RUNS, RUNS.c.workflow_id == HOLDS.c.workflow_id)
+        .where(HOLDS.c.state == "placed", RUNS.c.state.in_(ENDED))
+        .order_by(HOLDS.c.id)
+        .limit(most)
+    )
+    return [LeftHold(_held(row), row.workflow_id) for row in await session.execute(query)]
+
+
+def _held(row: Any) -> Held:
+    return Held(row.id, row.amount_minor, row.ledger_account_id.rpartition("/")[2])
