@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from runtime.database import Database
@@ -21,9 +23,12 @@ from runtime.temporal import (
 from runtime.wakeup import Bell, listen_for_ever
 from worker.build import Implementations, build
 from worker.relay import Relay
+from worker.schedules import ensure_schedules
 from worker.sweeper import Sweeper
 from worker.upkeep import Upkeep
 from workflows.registry import DELIVERY_WORKFLOWS, saga_workflows
+
+logger = logging.getLogger("sagapost.worker")
 
 
 async def run(settings: Settings) -> None:
@@ -50,6 +55,7 @@ async def run(settings: Settings) -> None:
                     group.create_task(Sweeper(database, temporal).run()),
                     *_listening(group, database, bell),
                 ]
+                await _make_schedules(temporal)
                 mark_ready(settings, "worker")
                 await stop.wait()
                 for task in background:
@@ -57,6 +63,13 @@ async def run(settings: Settings) -> None:
     finally:
         bell.close()
         await database.close()
+
+
+async def _make_schedules(temporal: Client) -> None:
+    try:
+        await ensure_schedules(temporal)
+    except RPCError:  # Sagas and deliveries do not need them.
+        logger.exception("worker.schedules_not_made")
 
 
 def _listening(
