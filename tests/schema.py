@@ -14,15 +14,19 @@ from storage.migrate import upgrade
 
 @asynccontextmanager
 async def make_schema(url: str) -> AsyncIterator[str]:
+    async with empty_database(url) as scoped:
+        await asyncio.to_thread(upgrade, scoped)
+        yield scoped
+
+
+@asynccontextmanager
+async def empty_database(url: str) -> AsyncIterator[str]:
     if url.startswith("sqlite"):
-        await asyncio.to_thread(upgrade, url)
         yield url
         return
     name = f"test_{uuid4().hex}"
     await _on_server(url, f"CREATE DATABASE {name}")
-    scoped = make_url(url).set(database=name).render_as_string(hide_password=False)
-    await asyncio.to_thread(upgrade, scoped)
-    yield scoped
+    yield make_url(url).set(database=name).render_as_string(hide_password=False)
     await _on_server(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -7,13 +7,16 @@ import pytest_asyncio
 
 from cli.demo.client import Client
 from cli.demo.processes import Listener, RunningStack, start_listener, start_stack
+from tests.schema import empty_database
 
 
 @pytest_asyncio.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[RunningStack]:
-    running = await start_stack(tmp_path)
-    yield running
-    await running.stop()
+async def stack(database_url: str, tmp_path: Path) -> AsyncIterator[RunningStack]:
+    """On SQLite and on PostgreSQL."""
+    async with empty_database(database_url) as url:
+        running = await start_stack(tmp_path, SAGAPOST_DATABASE_URL=url)
+        yield running
+        await running.stop()
 
 
 @pytest_asyncio.fixture
