@@ -12,6 +12,7 @@ from temporalio import activity
 
 from domain.account import OpenAccountRequest
 from domain.batch import Claimed, ClaimSent, RetryRequest
+from domain.bookings import MoneyHold, MoneyMove, Settlement
 from domain.reconcile import ReconcileRequest, Swept
 from domain.replay import ReplayBatch, ReplayProgress, ReplayRequest
 from domain.retention import Pruned, PruneRequest
@@ -86,6 +87,35 @@ class AccountActivities(ABC):
     @abstractmethod
     async def activate_account(self, call: StepCall[OpenAccountRequest]) -> None:
         """Let it be used, and tell `account.created`."""
+
+
+class LedgerActivities(ABC):
+    """Customers' money, for any saga: what most new ones are made of."""
+
+    @activity.defn
+    @abstractmethod
+    async def place_hold(self, call: StepCall[MoneyHold]) -> None:
+        """Set money aside. Refuses frozen, closed or missing accounts, and too little money."""
+
+    @activity.defn
+    @abstractmethod
+    async def release_hold(self, call: StepCall[MoneyHold]) -> Undone:
+        """Give it back."""
+
+    @activity.defn
+    @abstractmethod
+    async def settle_hold(self, call: StepCall[Settlement]) -> None:
+        """Post what was set aside to another account. Cannot be undone: make it the pivot."""
+
+    @activity.defn
+    @abstractmethod
+    async def move_money(self, call: StepCall[MoneyMove]) -> None:
+        """Post money from one account to another at once. Refuses as `place_hold` does."""
+
+    @activity.defn
+    @abstractmethod
+    async def move_money_back(self, call: StepCall[MoneyMove]) -> Undone:
+        """Post it back. Refused if the receiver has spent it: then the saga is stuck."""
 
 
 class TransferActivities(ABC):

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from activities.accounts import SqlAccountActivities
 from activities.addressees import AddressBook
+from activities.bookings import SqlLedgerActivities
 from activities.connectors.fx import SandboxFx
 from activities.connectors.rail import SandboxRail
 from activities.connectors.sandbox import Sandbox
@@ -72,6 +73,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
     return (
         SqlSagaActivities(database, steps),
         SqlAccountActivities(steps),
+        SqlLedgerActivities(steps),
         SqlTransferActivities(steps, fee_basis_points=fee),
         ConnectedRailActivities(steps, SandboxRail(Sandbox("rail", database))),
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
