@@ -39,7 +39,14 @@ TAMPERING = {
     "an entry is re-dated": f"UPDATE journal_entries SET recorded_at = {NOW}",
     "an entry is sealed when it comes": ENTRY.replace(", 0)", ", 1)"),
     "an entry of one leg is sealed": (
-        f"{ENTRY}; {POSTING} ('x', 0, 'a/USD', 1, 5, 99, 0); UPDATE journal_entries SET sealed = 1"
+        f"{ENTRY}; {POSTING} ('x', 0, 'a/USD', 1, 5, 99, 0); "
+        "UPDATE journal_entries SET sealed = 1 WHERE id = 'x'"
+    ),
+    "an entry of nothing is sealed": (
+        f"{ENTRY}; UPDATE journal_entries SET sealed = 1 WHERE id = 'x'"
+    ),
+    "an entry becomes another before it is sealed": (
+        f"{ENTRY}; UPDATE journal_entries SET hold_id = 'placed' WHERE id = 'x'"
     ),
     "an entry that does not balance is sealed": (
         f"{ENTRY}; {POSTING} ('x', 0, 'a/USD', 1, 5, 99, 0), ('x', 1, 'b/USD', -1, 4, 99, 0); "
