@@ -32,6 +32,7 @@ WRONG = [
     ("workflows-are-deterministic", "workflows/steps.py", "httpx"),
     ("sagas-are-independent", "workflows/sagas/transfer.py", "workflows.sagas.open_account"),
     ("registry-is-for-processes", "workflows/saga.py", "workflows.registry"),
+    ("registry-is-for-processes", "workflows/sagas/transfer.py", "workflows.saga_type"),
     ("activities-do-not-orchestrate", "activities/books.py", "workflows.sagas.transfer"),
     ("storage-is-behind-doors", "workflows/retry_delivery.py", "storage.claims"),
     ("runtime-is-below", "runtime/starting.py", "activities.steps"),

@@ -6,16 +6,12 @@ has no place inside the sandbox.
 """
 
 import importlib
-import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, get_type_hints
 
-from domain.saga import SagaRequest
 from workflows import sagas
 from workflows.deliver_events import DeliverEvents
 from workflows.prune import Prune
@@ -23,22 +19,11 @@ from workflows.reconcile import Reconcile
 from workflows.replay_events import ReplayEvents
 from workflows.retry_delivery import RetryDelivery
 from workflows.rotate_secret import RotateSecret
-from workflows.steps import Step
+from workflows.saga_type import SagaType, describe, saga_in
+
+__all__ = ["SagaType", "all_sagas", "all_workflows", "describe", "saga_in", "saga_workflows"]
 
 ENTRY_POINTS = "sagapost.sagas"
-
-
-@dataclass(frozen=True)
-class SagaType:
-    """One saga as its module declares it. `diagram` is the module's docstring."""
-
-    name: str
-    workflow: type
-    run: Callable[..., Any]
-    request_type: type[SagaRequest]
-    steps: tuple[Step[Any, Any], ...]
-    example: SagaRequest
-    diagram: str
 
 
 DELIVERY_WORKFLOWS = (DeliverEvents, RetryDelivery, ReplayEvents, RotateSecret, Prune)
@@ -57,10 +42,11 @@ def all_workflows() -> list[type]:
 def all_sagas() -> dict[str, SagaType]:
     """Every saga by its type name. Raises TypeError with what to mend in a saga's module."""
     found: dict[str, SagaType] = {}
+    taken = {_name_of(workflow) for workflow in (*DELIVERY_WORKFLOWS, Reconcile)}
     for module in _modules():
         saga = saga_in(module)
-        if saga.name in found:
-            raise TypeError(f"two sagas are called {saga.name!r}: rename the one in {module}")
+        if saga.name in found or saga.name in taken:
+            raise TypeError(f"{saga.name!r} is taken: rename the saga in {module.__name__}")
         found[saga.name] = saga
     return found
 
@@ -72,28 +58,6 @@ def _modules() -> Iterator[ModuleType]:
         yield importlib.import_module(entry_point.module)
 
 
-def saga_in(module: ModuleType) -> SagaType:
-    """Read what a saga's module declares: one workflow, STEPS, EXAMPLE and a diagram."""
-    workflows = [
-        item
-        for item in vars(module).values()
-        if hasattr(item, "__temporal_workflow_definition") and item.__module__ == module.__name__
-    ]
-    if len(workflows) != 1:
-        raise TypeError(f"{module.__name__} must define one workflow, found {len(workflows)}")
-    [workflow] = workflows
-    for name in ("STEPS", "EXAMPLE"):
-        if not hasattr(module, name):
-            raise TypeError(f"{module.__name__} must define {name}")
-    hints = get_type_hints(workflow.run)
-    hints.pop("return", None)
-    [request_type] = hints.values()
-    return SagaType(
-        name=workflow.__temporal_workflow_definition.name,
-        workflow=workflow,
-        run=workflow.run,
-        request_type=request_type,
-        steps=module.STEPS,
-        example=module.EXAMPLE,
-        diagram=inspect.getdoc(module) or "",
-    )
+def _name_of(workflow: type) -> str:
+    name: str = workflow.__temporal_workflow_definition.name  # type: ignore[attr-defined]
+    return name
