@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import new_id
@@ -30,7 +30,6 @@ from domain.replay import (
     choose,
     wanted_types,
 )
-from storage.attempts import CHANGES
 from storage.filters import Told, wants
 from storage.lifecycle_tables import ReplayJob
 from storage.listing import first_id
@@ -41,6 +40,7 @@ from storage.outbox import (
     WAITING_HEALTH,
     delivery_row,
 )
+from storage.redelivery import By, note
 from storage.tables import Endpoint
 
 JOBS: Any = ReplayJob.__table__  # type: ignore[attr-defined]
@@ -49,6 +49,7 @@ JOB_ORDER = (JOBS.c.id,)
 EXAMINED_MAX = 2_000  # Events that one transaction looks at: it holds SQLite's only writer.
 COUNTED_BODIES_MAX = 10_000  # Payloads that a count reads, where there is a payload filter.
 TRIGGER = "replay"
+AFTER_FRESH = 1  # A claim takes what is fresh, 0, first.
 
 
 @dataclass(frozen=True)
@@ -219,11 +220,14 @@ async def advance(session: AsyncSession, job: ReplayJob, *, batch: int, now: dat
 
 
 async def _waits_for(session: AsyncSession, endpoint: Endpoint, job: ReplayJob) -> str | None:
-    """A replay adds only to a short line: fresh deliveries wait for at most two batches of it."""
+    """A replay adds only to a short line: what it has queued and is not sent yet."""
     if endpoint.health in WAITING_HEALTH:
         return f"endpoint_{endpoint.health}"
     in_line = select(DELIVERIES.c.id).where(
-        DELIVERIES.c.endpoint_id == endpoint.id, DELIVERIES.c.state == "pending"
+        text("state = 'pending'"),  # As the index says it, for SQLite to use it.
+        DELIVERIES.c.priority == AFTER_FRESH,
+        DELIVERIES.c.tenant_id == endpoint.tenant_id,
+        DELIVERIES.c.endpoint_id == endpoint.id,
     )
     longest = 2 * job.per_second
     waiting = select(func.count()).select_from(in_line.limit(longest + 1).subquery())
@@ -250,7 +254,7 @@ async def _queue_batch(
     job.created += len(missing)
     job.skipped += len(chosen) - len(again) - len(missing)
     if len(chosen) < len(rows):
-        job.cursor = chosen[-1][0].id
+        job.cursor = chosen[-1][0].event_id
     elif end is not None:
         job.cursor = end
     else:
@@ -302,10 +306,10 @@ def _in_window(query: Select[Any], endpoint: Endpoint, filter: ReplayFilter) -> 
 
 
 COLUMNS = (
-    EVENTS.c.id,
+    DELIVERIES.c.id,
+    EVENTS.c.id.label("event_id"),
     EVENTS.c.tenant_id,
     EVENTS.c.type,
-    DELIVERIES.c.id.label("delivery_id"),
     DELIVERIES.c.state,
     DELIVERIES.c.attempts,
     EVENTS.c.body.is_(None).label("is_expunged"),
@@ -356,30 +360,21 @@ async def _requeue(
         return
     await session.execute(
         update(DELIVERIES)
-        .where(DELIVERIES.c.id.in_([row.delivery_id for row in rows]))
+        .where(DELIVERIES.c.id.in_([row.id for row in rows]))
         .values(
             state="pending",
             reason=TRIGGER,
             trigger=TRIGGER,
+            priority=AFTER_FRESH,
+            ordering_key=None,  # It had its place in line, and has lost it.
+            hold=None,
             claim_id=None,
             claimed_until=None,
             next_attempt_at=None,
             settled_at=None,
         )
     )
-    changes = [
-        {
-            "id": new_id("chg"),
-            "delivery_id": row.delivery_id,
-            "from_state": row.state,
-            "to_state": "pending",
-            "reason": f"replayed by {job.id}",
-            "actor": job.created_by,
-            "at": now,
-        }
-        for row in rows
-    ]
-    await session.execute(insert(CHANGES), changes)
+    await note(session, rows, "pending", By(job.created_by, f"replayed by {job.id}"), now=now)
     session.info[DELIVERIES_ADDED] = True
 
 
@@ -388,9 +383,12 @@ async def _create(
 ) -> None:
     if not rows:
         return
+    again = {"trigger": TRIGGER, "reason": TRIGGER, "priority": AFTER_FRESH, "ordering_key": None}
     deliveries = [
-        delivery_row({"id": row.id, "tenant_id": row.tenant_id, "type": row.type}, endpoint, now)
-        | {"trigger": TRIGGER, "reason": TRIGGER}
+        delivery_row(
+            {"id": row.event_id, "tenant_id": row.tenant_id, "type": row.type}, endpoint, now
+        )
+        | again
         for row in rows
     ]
     await session.execute(insert(DELIVERIES), deliveries)

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, tuple_, update
+from sqlalchemy import delete, exists, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.delivery import SETTLED
-from domain.ids import new_id
 from domain.replay import ENDED
 from storage.attempts import ATTEMPTS, CHANGES
 from storage.idempotency import ANSWERS
 from storage.listing import first_id
 from storage.outbox import DELIVERIES, EVENTS
+from storage.redelivery import By, note
 from storage.replays import JOBS
 from storage.tables import Event
 
@@ -111,33 +111,20 @@ async def expunge(session: AsyncSession, event: Event, *, actor: str, now: datet
         .values(response_body=b"", response_headers=[])
     )
     if unsettled:
-        await _cancel(session, unsettled, actor=actor, now=now)
+        await _cancel(session, unsettled, By(actor, EXPUNGED), now=now)
     return len(unsettled)
 
 
-async def _cancel(session: AsyncSession, rows: Any, *, actor: str, now: datetime) -> None:
+async def _cancel(session: AsyncSession, rows: Any, by: By, *, now: datetime) -> None:
     await session.execute(
         update(DELIVERIES)
         .where(DELIVERIES.c.id.in_([row.id for row in rows]))
         .values(
             state="cancelled",
-            reason=EXPUNGED,
+            reason=by.reason,
             settled_at=now,
             next_attempt_at=None,
-            claim_id=None,
-            claimed_until=None,
+            hold=None,
         )
     )
-    changes = [
-        {
-            "id": new_id("chg"),
-            "delivery_id": row.id,
-            "from_state": row.state,
-            "to_state": "cancelled",
-            "reason": EXPUNGED,
-            "actor": actor,
-            "at": now,
-        }
-        for row in rows
-    ]
-    await session.execute(insert(CHANGES), changes)
+    await note(session, rows, "cancelled", by, now=now)

@@ -26,7 +26,7 @@ from domain.replay import (
 )
 
 BATCH_START_TO_CLOSE = timedelta(seconds=60)
-BATCH_HEARTBEAT = timedelta(seconds=30)
+BATCH_HEARTBEAT = timedelta(seconds=10)
 UNTIL_IT_WORKS = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
 )
