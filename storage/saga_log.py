@@ -1,10 +1,9 @@
 """What the database remembers of sagas: the run, its steps, and the fences of undone steps."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +13,37 @@ from storage.types import utc_now
 
 RUNS: Any = SagaRun.__table__  # type: ignore[attr-defined]
 STEPS: Any = SagaStep.__table__  # type: ignore[attr-defined]
+
+# Statements are made once: building one takes longer than SQLite takes to run it.
+PLACE = (
+    select(
+        RUNS.c.started_at,
+        RUNS.c.state,
+        RUNS.c.last_sequence,
+        RUNS.c.tenant_id,
+        RUNS.c.parent_id,
+    )
+    .where(RUNS.c.workflow_id == bindparam("workflow"))
+    .with_for_update()
+)
+CHANGE_RUN = update(RUNS).where(RUNS.c.workflow_id == bindparam("workflow"))
+ADD_STEP = insert(STEPS)
+UNDO_STEP = update(STEPS).where(
+    STEPS.c.workflow_id == bindparam("workflow"), STEPS.c.name == bindparam("step")
+)
+
+
+class KnownStep(NamedTuple):
+    """What is remembered of a step: `done`, `undone`, or `fenced` before it was done."""
+
+    state: str
+    result: Any
+    undone: Any
+
+
+FIND_STEP: Select[Any] = select(*(STEPS.c[name] for name in KnownStep._fields)).where(
+    STEPS.c.workflow_id == bindparam("workflow"), STEPS.c.name == bindparam("step")
+)
 
 
 @dataclass(frozen=True)
@@ -40,21 +70,17 @@ class RunPlace:
 
 async def lock_run(session: AsyncSession, saga: SagaInfo) -> RunPlace:
     """Lock the run's row until the commit; a saga that no API accepted gets its row here."""
-    query = (
-        select(RUNS.c.started_at, RUNS.c.state, RUNS.c.last_sequence, RUNS.c.parent_id)
-        .where(RUNS.c.workflow_id == saga.workflow_id)
-        .with_for_update()
-    )
-    row = (await session.execute(query)).one_or_none()
+    workflow = {"workflow": saga.workflow_id}
+    row = (await session.execute(PLACE, workflow)).one_or_none()
     if row is None:
         dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
         await session.execute(dialect.insert(RUNS).values(_new_run(saga)).on_conflict_do_nothing())
-        row = (await session.execute(query)).one()
+        row = (await session.execute(PLACE, workflow)).one()
     return RunPlace(
         begun=row.started_at is not None,
         state=SagaState(row.state),
         last_sequence=row.last_sequence,
-        is_ours=row.parent_id == saga.parent_id,
+        is_ours=(row.tenant_id, row.parent_id) == (saga.tenant_id, saga.parent_id),
     )
 
 
@@ -75,27 +101,27 @@ def _new_run(saga: SagaInfo) -> dict[str, Any]:
 
 
 async def begin_run(session: AsyncSession, saga: SagaInfo) -> None:
-    await session.execute(
-        update(RUNS)
-        .where(RUNS.c.workflow_id == saga.workflow_id)
-        .values(
-            state=SagaState.RUNNING,
-            run_id=saga.run_id,
-            started_at=saga.started_at,
-            deadline_at=saga.deadline_at,
-            subject_type=saga.subject_type,
-            subject_id=saga.subject_id,
-            parent_id=saga.parent_id,
-        )
+    await change_run(
+        session,
+        saga.workflow_id,
+        state=SagaState.RUNNING,
+        run_id=saga.run_id,
+        started_at=saga.started_at,
+        deadline_at=saga.deadline_at,
+        subject_type=saga.subject_type,
+        subject_id=saga.subject_id,
+        parent_id=saga.parent_id,
     )
 
 
 async def change_run(session: AsyncSession, workflow_id: str, **values: Any) -> None:
-    await session.execute(update(RUNS).where(RUNS.c.workflow_id == workflow_id).values(**values))
+    await session.execute(CHANGE_RUN, {"workflow": workflow_id} | values)
 
 
-async def find_step(session: AsyncSession, workflow_id: str, name: str) -> SagaStep | None:
-    return await session.get(SagaStep, (workflow_id, name))
+async def find_step(session: AsyncSession, workflow_id: str, name: str) -> KnownStep | None:
+    key = {"workflow": workflow_id, "step": name}
+    row = (await session.execute(FIND_STEP, key)).one_or_none()
+    return KnownStep(*row) if row is not None else None
 
 
 async def completed_steps(session: AsyncSession, workflow_id: str) -> tuple[str, ...]:
@@ -125,22 +151,13 @@ async def record_step(
         "completed_at": now,
         "undone_at": now if state == "fenced" else None,
     }
-    await session.execute(insert(STEPS).values(row | columns))
+    await session.execute(ADD_STEP, row | columns)
 
 
 async def mark_undone(session: AsyncSession, call: StepCall[Any], undone: Any) -> None:
-    await session.execute(
-        update(STEPS)
-        .where(STEPS.c.workflow_id == call.saga.workflow_id, STEPS.c.name == call.step)
-        .values(state="undone", undone=undone, undone_at=utc_now())
-    )
-
-
-async def run_started_at(session: AsyncSession, workflow_id: str) -> datetime | None:
-    found: datetime | None = await session.scalar(
-        select(RUNS.c.started_at).where(RUNS.c.workflow_id == workflow_id)
-    )
-    return found
+    key = {"workflow": call.saga.workflow_id, "step": call.step}
+    values = {"state": "undone", "undone": undone, "undone_at": utc_now()}
+    await session.execute(UNDO_STEP, key | values)
 
 
 async def end_run(session: AsyncSession, end: SagaEnd) -> None:
