@@ -71,10 +71,10 @@ TAMPERING = {
         f"UPDATE holds SET state = 'released', resolved_at = {NOW} WHERE id = 'placed'"
     ),
     "a hold is settled after it was released": (
-        "UPDATE holds SET state = 'settled' WHERE id = 'released'"
+        "UPDATE holds SET state = 'settled', resolved_version = 99 WHERE id = 'released'"
     ),
     "a hold is released after it was settled": (
-        "UPDATE holds SET state = 'released' WHERE id = 'settled'"
+        "UPDATE holds SET state = 'released', resolved_version = 99 WHERE id = 'settled'"
     ),
     "a hold is placed again": (
         "UPDATE holds SET state = 'placed', resolved_version = NULL, resolved_at = NULL "
@@ -111,6 +111,9 @@ TAMPERING = {
     ),
     "an account becomes another's": (
         "UPDATE ledger_accounts SET account_id = 'b' WHERE id = 'a/USD'"
+    ),
+    "an account changes sides": (
+        "UPDATE ledger_accounts SET normal = 'debit' WHERE account_id IS NULL"
     ),
     "dollars become euros": "UPDATE ledger_accounts SET asset_code = 'EUR' WHERE id = 'a/USD'",
     "a ledger account is deleted": "DELETE FROM ledger_accounts",
@@ -185,8 +188,9 @@ async def test_a_replication_role_meets_the_same_rules(books: Database) -> None:
     "replacing",
     [
         f"REPLACE INTO {POSTING.removeprefix('INSERT INTO')} ('t1', 0, 'a/USD', 1, 5, 2, 0)",
-        "INSERT OR REPLACE INTO journal_entries SELECT id, tenant_id, kind, 'other', hold_id, "
-        "workflow_id, effective_at, recorded_at, 0 FROM journal_entries",
+        ENTRY.replace("INSERT", "REPLACE").replace("'x'", "'t1'"),
+        "INSERT OR REPLACE INTO journal_entries SELECT 'x', tenant_id, kind, 'f', hold_id, "
+        "workflow_id, effective_at, recorded_at, 0 FROM journal_entries WHERE hold_id = 'settled'",
         f"{ENTRY}; REPLACE INTO {POSTING.removeprefix('INSERT INTO')} "
         "('x', 0, 'a/USD', 1, 5, 2, 0)",
         f"REPLACE INTO {HOLD.removeprefix('INSERT INTO')} "
