@@ -20,6 +20,11 @@ class Bulkhead:
         )
         self._users: defaultdict[str, int] = defaultdict(int)
 
+    @property
+    def places(self) -> list[str]:
+        """Where somebody holds a slot, or waits for one."""
+        return list(self._users)
+
     @asynccontextmanager
     async def slot(self, place: str, until: float) -> AsyncIterator[None]:
         """Hold a slot. Raises Congested when none is free by `until`, in the loop's time."""

@@ -150,6 +150,13 @@ def test_no_two_parsers_disagree_about_a_url_we_accept(rest: str) -> None:
     assert httpx.URL(url).raw_host.decode() == target.host
 
 
+@given(st.from_regex(r"xn--[a-z0-9-]{1,40}", fullmatch=True))
+def test_punycode_that_passes_can_be_read_by_our_http_library(label: str) -> None:
+    url = f"https://{label}.example.com/"
+    if reason_of(url, PUBLIC) is None:
+        assert URL(url, encoded=True).host
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_accepted_or_refused(text: str) -> None:
     assert reason_of(text, PUBLIC) in {None, *REASONS}

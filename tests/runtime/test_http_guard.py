@@ -17,7 +17,7 @@ from tests.runtime.clients import LOOPBACK, PUBLIC, StubResolver, post, webhook_
 from tests.runtime.receivers import OK, always, http, once, receiving, silence
 
 PUBLIC_ADDRESS = "93.184.216.34"
-FIRST_LOOPBACK_ONLY = UrlPolicy(allow_http=True, allow_networks=(ip_network("127.0.0.1/32"),))
+THIS_HOST = ip_network("127.0.0.1/32")
 
 
 async def test_no_bad_url_opens_a_socket_or_asks_a_resolver() -> None:
@@ -101,7 +101,8 @@ async def test_what_the_kernel_says_is_vetted_before_a_byte_is_sent(
     monkeypatch.setattr("runtime.address_guard.socket.socket", Elsewhere)
     async with receiving(always(OK), host="127.0.0.2") as receiver:
         monkeypatch.setattr(Elsewhere, "address", ("127.0.0.2", receiver.port))
-        async with webhook_client(FIRST_LOOPBACK_ONLY) as client:
+        policy = UrlPolicy(allow_http=True, allow_networks=(THIS_HOST,))
+        async with webhook_client(policy) as client:
             outcome = await post(client, f"http://127.0.0.1:{receiver.port}/")
         await asyncio.sleep(0.02)
 
@@ -116,6 +117,15 @@ def test_no_socket_is_made_for_an_address_that_is_not_allowed() -> None:
         with pytest.raises(UrlRefused):
             guard.make_socket(address_info)
     assert guard.dialled == 0
+
+
+async def test_every_answer_is_vetted_but_few_are_dialled() -> None:
+    answers = [f"8.8.{third}.{fourth}" for third in range(4) for fourth in range(250)]
+    guard = AddressGuard(PUBLIC, StubResolver(answers, [*answers, "10.0.0.1"]), timedelta(1))
+
+    assert len(await guard.resolve("many.example.com", 443)) == 4
+    with pytest.raises(UrlRefused):
+        await guard.resolve("many.example.com", 443)
 
 
 @pytest.mark.parametrize(
@@ -234,9 +244,6 @@ async def test_a_proxy_that_hangs_is_cut_at_the_deadline() -> None:
 def test_a_proxy_is_spoken_to_in_plain_http() -> None:
     with pytest.raises(ValueError, match="http://host:port"):
         webhook_client(PUBLIC, proxy="https://proxy.example.com:3128")
-
-
-THIS_HOST = ip_network("127.0.0.1/32")
 
 
 async def hangs(host: str, port: int) -> list[str]:
