@@ -1,17 +1,11 @@
 """The import contracts bite: each is broken, on purpose, by a wrong import in a copy."""
 
 import configparser
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("domain", "storage", "activities", "workflows", "runtime", "worker", "api", "cli")
-LINT = Path(sys.executable).parent / "lint-imports"
+from tests.copies import ROOT, copy_packages, run
 
 # contract, the module that goes wrong, what it must not import
 WRONG = [
@@ -43,12 +37,7 @@ WRONG = [
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    copied = tmp_path_factory.mktemp("copy")
-    for package in PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, copied / package, ignore=ignored)
-    shutil.copy(ROOT / ".importlinter", copied)
-    return copied
+    return copy_packages(tmp_path_factory.mktemp("copy"), ".importlinter")
 
 
 @pytest.mark.parametrize(("contract", "path", "module"), WRONG)
@@ -58,7 +47,7 @@ def test_a_wrong_import_breaks_its_contract(
     source = (copy / path).read_text()
     (copy / path).write_text(f"import {module}\n{source}")
     try:
-        broken = lint(copy, contract)
+        broken = run(copy, "lint-imports", "--no-logo", "--no-cache", "--contract", contract)
     finally:
         (copy / path).write_text(source)
 
@@ -73,14 +62,3 @@ def test_every_contract_is_shown_to_bite() -> None:
     contracts = {name.removeprefix(prefix) for name in config.sections() if prefix in name}
 
     assert contracts == {contract for contract, _, _ in WRONG}, "add its wrong import to WRONG"
-
-
-def lint(folder: Path, contract: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LINT, "--no-logo", "--no-cache", "--contract", contract],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
