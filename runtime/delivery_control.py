@@ -16,12 +16,12 @@ from temporalio.service import RPCError
 from domain.control import Nudge
 from runtime.database import Database
 from runtime.retries import (
+    DELIVER,
     Retried,
     pause_activity,
-    recovery_id,
     retry_id,
     run_now,
-    start_recovery,
+    start_or_run_recovery,
     start_retry,
     stop,
 )
@@ -31,8 +31,6 @@ from storage.redelivery import By, Changed
 from storage.types import utc_now
 
 logger = logging.getLogger("sagapost.delivery_control")
-DELIVER = "deliver"
-RECOVER = "recover"
 
 
 class DeliveryControl:
@@ -108,14 +106,12 @@ class DeliveryControl:
                 await self._recover(changed.endpoint_id)
 
     async def _recover(self, endpoint_id: str) -> None:
-        if await run_now(self._temporal, recovery_id(endpoint_id), RECOVER):
-            return
         async with self._database.read() as session:
             tenant_id = await session.scalar(
                 select(ENDPOINTS.c.tenant_id).where(ENDPOINTS.c.id == endpoint_id)
             )
         assert tenant_id is not None, f"there is no endpoint {endpoint_id}"
-        await start_recovery(self._temporal, endpoint_id, tenant_id)
+        await start_or_run_recovery(self._temporal, endpoint_id, tenant_id)
 
     async def _retried(self, delivery_id: str) -> Retried:
         columns = (

@@ -1,13 +1,14 @@
-"""Start and steer the workflows that outlive a claim: a delivery's retries, an endpoint's recovery.
+"""Start and steer the workflows of deliveries: a claim, a delivery's retries, a recovery.
 
 Workflows are named, not imported: this is called from activities, from the relay and from the API.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import (
     Priority,
     SearchAttributeKey,
@@ -18,12 +19,16 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.batch import RecoveryRequest, RetryRequest
-from runtime.temporal import RETRY_QUEUE
+from domain.batch import Claimed, RecoveryRequest, RetryRequest
+from runtime.temporal import DELIVERY_QUEUE, RETRY_QUEUE
 
-# One is the most urgent. Claims of fresh deliveries are 2, a replay's bookkeeping is 5.
-RETRY_PRIORITY = 4
+# One is the most urgent, three the default; a replay's bookkeeping is 5.
+CLAIM_PRIORITY = 2
 RECOVERY_PRIORITY = 3
+RETRY_PRIORITY = 4
+# The ids of the activities that are steered from outside.
+DELIVER = "deliver"
+RECOVER = "recover"
 ENDPOINT_ID = SearchAttributeKey.for_keyword("EndpointId")
 TENANT_ID = SearchAttributeKey.for_keyword("TenantId")
 EVENT_TYPE = SearchAttributeKey.for_keyword("EventType")
@@ -47,6 +52,39 @@ def recovery_id(endpoint_id: str) -> str:
     return f"endpoint/{endpoint_id}/recovery"
 
 
+async def start_claim(
+    temporal: Client,
+    claim: Claimed,
+    *,
+    tenant_id: str | None = None,
+    endpoint_id: str | None = None,
+) -> WorkflowHandle[Any, Any]:
+    """Already started is success: a claim runs under its own id, once at a time."""
+    of_endpoint = f" to {endpoint_id}" if endpoint_id else ""
+    return await temporal.start_workflow(
+        "deliver_events",
+        claim,
+        id=f"claim/{claim.claim_id}",
+        task_queue=DELIVERY_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"{_number(claim.size)}{of_endpoint}",
+        priority=Priority(priority_key=CLAIM_PRIORITY),
+        search_attributes=_attributes({TENANT_ID: tenant_id, ENDPOINT_ID: endpoint_id}),
+        request_eager_start=True,
+    )
+
+
+def _number(size: int) -> str:
+    return "1 delivery" if size == 1 else f"{size} deliveries"
+
+
+def _attributes(values: dict[SearchAttributeKey[str], str | None]) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [SearchAttributePair(key, value) for key, value in values.items() if value is not None]
+    )
+
+
 async def start_retry(temporal: Client, retried: Retried) -> None:
     """Already started is success. Raises RPCError."""
     await temporal.start_workflow(
@@ -58,14 +96,25 @@ async def start_retry(temporal: Client, retried: Retried) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"retry {retried.event_type} until it is settled",
         priority=Priority(priority_key=RETRY_PRIORITY, fairness_key=retried.endpoint_id),
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(ENDPOINT_ID, retried.endpoint_id),
-                SearchAttributePair(TENANT_ID, retried.tenant_id),
-                SearchAttributePair(EVENT_TYPE, retried.event_type),
-            ]
+        search_attributes=_attributes(
+            {
+                ENDPOINT_ID: retried.endpoint_id,
+                TENANT_ID: retried.tenant_id,
+                EVENT_TYPE: retried.event_type,
+            }
         ),
     )
+
+
+async def start_or_run_retry(temporal: Client, retried: Retried) -> None:
+    """A retry that is overdue: its workflow is missing, or waits although it is due."""
+    if not await run_now(temporal, retry_id(retried.delivery_id), DELIVER):
+        await start_retry(temporal, retried)
+
+
+async def start_or_run_recovery(temporal: Client, endpoint_id: str, tenant_id: str) -> None:
+    if not await run_now(temporal, recovery_id(endpoint_id), RECOVER):
+        await start_recovery(temporal, endpoint_id, tenant_id)
 
 
 async def start_recovery(temporal: Client, endpoint_id: str, tenant_id: str) -> None:
@@ -79,12 +128,7 @@ async def start_recovery(temporal: Client, endpoint_id: str, tenant_id: str) -> 
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"probe {endpoint_id}, then send what is parked",
         priority=Priority(priority_key=RECOVERY_PRIORITY, fairness_key=endpoint_id),
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(ENDPOINT_ID, endpoint_id),
-                SearchAttributePair(TENANT_ID, tenant_id),
-            ]
-        ),
+        search_attributes=_attributes({ENDPOINT_ID: endpoint_id, TENANT_ID: tenant_id}),
     )
 
 

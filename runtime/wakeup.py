@@ -20,26 +20,50 @@ logger = logging.getLogger("sagapost.wakeup")
 SOCKET_PATH_MAX = 100  # sockaddr_un holds 108 bytes.
 
 
+class Ear:
+    """One that waits for the bell. What rang while it was busy is heard when it waits again."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self.waits_for_places = False
+
+    def hear(self) -> None:
+        self._rung.set()
+
+    async def wait(self, timeout_s: float, *, for_places: bool = False) -> None:
+        """Return when rung, or after `timeout_s`; with `for_places` also when one became free."""
+        self.waits_for_places = for_places
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), timeout_s)
+        self.waits_for_places = False
+        self._rung.clear()
+
+
 class Bell:
     """Rung by whoever committed deliveries, heard by the relays that wait."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._rung = asyncio.Event()
+        self._ears: list[Ear] = []
         self._socket: socket.socket | None = None
         self._path: Path | None = None
 
+    def ear(self) -> Ear:
+        ear = Ear()
+        self._ears.append(ear)
+        return ear
+
     def ring(self) -> None:
         """Wake this process's relay, and those of other processes on this machine."""
-        self._rung.set()
+        self.heard()
         if self._folder is not None and self._socket is None:
             _ring_others(self._folder)
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return when rung, or after `timeout_s`."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
-        self._rung.clear()
+    def ring_for_places(self) -> None:
+        """Wake whoever has deliveries in hand that had to wait for those that just ended."""
+        for ear in self._ears:
+            if ear.waits_for_places:
+                ear.hear()
 
     def listen(self) -> None:
         """Hear other processes too. Without a folder, or where sockets fail, polling remains."""
@@ -50,14 +74,15 @@ class Bell:
             return
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._socket.setblocking(False)  # noqa: FBT003
         self._socket.bind(str(path))
         self._path = path
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._heard)
 
     def heard(self, *_: Any) -> None:
         """Something was committed elsewhere. Also a callback of PostgreSQL's LISTEN."""
-        self._rung.set()
+        for ear in self._ears:
+            ear.hear()
 
     def close(self) -> None:
         if self._socket is not None:
@@ -71,13 +96,13 @@ class Bell:
         with contextlib.suppress(BlockingIOError):
             while self._socket.recv(1):
                 pass
-        self._rung.set()
+        self.heard()
 
 
 def _ring_others(folder: Path) -> None:
     for path in folder.glob("relay-*.sock"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-            bell.setblocking(False)
+            bell.setblocking(False)  # noqa: FBT003
             bell.sendto(b"1", str(path))
 
 
@@ -86,11 +111,15 @@ async def listen_for_ever(url: str, bell: Bell) -> None:
     while True:
         try:
             connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-            lost = asyncio.Event()
-            connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, bell.heard)
-            bell.heard()
-            await lost.wait()
+            await _listen(connection, bell)
         except (OSError, asyncpg.PostgresError):
             logger.warning("wakeup.listen_lost")
         await asyncio.sleep(LISTEN_AGAIN_S)
+
+
+async def _listen(connection: Any, bell: Bell) -> None:
+    lost = asyncio.Event()
+    connection.add_termination_listener(lambda _: lost.set())
+    await connection.add_listener(CHANNEL, bell.heard)
+    bell.heard()
+    await lost.wait()

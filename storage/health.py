@@ -78,6 +78,16 @@ async def enable(
     return bool(waiting)
 
 
+async def start_draining(session: AsyncSession, endpoint_id: str, *, now: datetime) -> None:
+    """Let go what is parked, oldest first: half of what a first success does."""
+    await session.execute(
+        update(ENDPOINTS)
+        .where(ENDPOINTS.c.id == endpoint_id)
+        .values(health="recovering", failing_since=None, updated_at=now)
+    )
+    await _set_tally(session, endpoint_id, **FRESH, recovery_due_at=now)
+
+
 # Counting begins anew: what happened before says nothing about what comes.
 FRESH: dict[str, Any] = {
     "minutes": [],

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.catalogue import EventData
 from domain.envelope import Envelope
 from domain.ids import new_id
+from domain.ordering import ordering_key
 from storage.filters import Told, wants
 from storage.tables import Delivery, Endpoint, Event
 
@@ -41,16 +42,20 @@ async def publish(
     story: Sequence[tuple[EventData, Numbered | None]],
     *,
     now: datetime,
+    about_endpoint: str | None = None,
 ) -> list[str]:
-    """Add the events and their deliveries. Returns the event ids, in order."""
+    """Add the events and their deliveries. Returns the event ids, in order.
+
+    What is told about an endpoint goes to the tenant's other ones: itself, it does not answer.
+    """
     if not story:
         return []
     events = [_event_row(tenant_id, data, place, now) for data, place in story]
     await session.execute(insert(EVENTS), events)
-    endpoints = await _endpoints(session, tenant_id)
+    endpoints = await _endpoints(session, tenant_id, about_endpoint)
     told = [Told(event["type"], event["body"]) for event in events]
     deliveries = [
-        delivery_row(event, endpoint, now)
+        delivery_row(event, endpoint, now) | {"ordering_key": _key(endpoint, told[number])}
         for number, event in enumerate(events)
         for endpoint in endpoints
         if wants(endpoint, told[number])
@@ -84,17 +89,28 @@ def _event_row(
     }
 
 
-async def _endpoints(session: AsyncSession, tenant_id: str) -> Sequence[Any]:
+async def _endpoints(session: AsyncSession, tenant_id: str, but_not: str | None) -> Sequence[Any]:
     columns = (
         ENDPOINTS.c.id,
         ENDPOINTS.c.event_types,
         ENDPOINTS.c.payload_filter,
         ENDPOINTS.c.health,
+        ENDPOINTS.c.ordering,
+        ENDPOINTS.c.ordering_key,
     )
     query = select(*columns).where(
         ENDPOINTS.c.tenant_id == tenant_id, ENDPOINTS.c.deleted_at.is_(None)
     )
+    if but_not is not None:
+        query = query.where(ENDPOINTS.c.id != but_not)
     return (await session.execute(query)).all()
+
+
+def _key(endpoint: Any, told: Told) -> str | None:
+    if endpoint.ordering == "none":
+        return None
+    data = told.data if endpoint.ordering == "per_key" else {}
+    return ordering_key(endpoint.ordering, endpoint.ordering_key, told.event_type, data)
 
 
 def delivery_row(event: dict[str, Any], endpoint: Any, now: datetime) -> dict[str, Any]:
@@ -106,6 +122,8 @@ def delivery_row(event: dict[str, Any], endpoint: Any, now: datetime) -> dict[st
         "endpoint_id": endpoint.id,
         "event_type": event["type"],
         "ordering_key": None,
+        "priority": 0,
+        "hold": None,
         "state": "parked" if waits else "pending",
         "reason": f"endpoint_{endpoint.health}" if waits else None,
         "attempts": 0,

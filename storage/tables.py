@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 from storage.types import BigInt, UtcDateTime, utc_now
 
 UNSETTLED = "state IN ('pending','claimed','retrying','parked')"
-IN_LINE = "ordering_key IS NOT NULL AND settled_at IS NULL"
+HOLDS_UP = "ordering_key IS NOT NULL AND state IN ('claimed','retrying','parked')"
 WAITS_FOR_ENDPOINT = "state = 'parked' AND hold IS NULL"
 
 
@@ -56,6 +56,12 @@ class Endpoint(SQLModel, table=True):
             "health IN ('healthy','failing','parked','recovering','disabled')", "endpoint_health"
         ),
         Index("endpoints_of_tenant", "tenant_id", "deleted_at"),
+        Index(
+            "endpoints_unwell",
+            "id",
+            sqlite_where=text("health <> 'healthy'"),
+            postgresql_where=text("health <> 'healthy'"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -138,18 +144,19 @@ class Delivery(SQLModel, table=True):
             "priority",
             "tenant_id",
             "endpoint_id",
+            "ordering_key",
             "id",
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
         Index(
-            "deliveries_in_line",
+            "deliveries_holding_up",
             "endpoint_id",
             "ordering_key",
             "state",
             "id",
-            sqlite_where=text(IN_LINE),
-            postgresql_where=text(IN_LINE),
+            sqlite_where=text(HOLDS_UP),
+            postgresql_where=text(HOLDS_UP),
         ),
         Index(
             "deliveries_claimed",

@@ -4,30 +4,35 @@ Path of an event, 2 of 6. Before: storage/ledger.py, whose commit left deliverie
 workflows/deliver_events.py, one workflow per claim.
 
 An idle relay claims at once what it is woken for. A busy one has only so many claims open, so it
-finds more waiting when it comes back: the batch grows with the load, and nothing else does.
+finds more waiting when it comes back: the batch grows with the load, and nothing else does. A
+receiver that hangs cannot hold a claim's slot: after a second the next claim goes beside it, and
+endpoints that are known to be slow are claimed apart, with slots of their own.
 """
 
 import asyncio
 import logging
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from domain.batch import Claimed, RetryRequest
 from runtime.database import Database
+from runtime.retries import start_claim
 from runtime.settings import Settings
-from runtime.temporal import DELIVERY_QUEUE
-from storage import claims
+from storage import claims, lanes
+from storage.claims import Limits, Taken
 from storage.types import utc_now
-from workflows.deliver_events import DeliverEvents
-from workflows.retry_delivery import RetryDelivery
+from worker.relay_sweep import RelaySweep
 
-OPEN_CLAIMS_MAX = 8
-SWEEP_EVERY = timedelta(seconds=5)
-RETRY_OVERDUE = timedelta(seconds=60)
+QUICK_CLAIMS_MAX = 8
+SLOW_CLAIMS_MAX = 8
+LINGERING_MAX = 48  # Claims of quick endpoints that turned out slow, beside those in their slots.
+SLOT_HELD = timedelta(seconds=1)
+LOOKS_MAX = 16
+# Something waits for a place or for its turn, maybe in another process: look again soon.
+HELD_BACK_WAIT = timedelta(milliseconds=100)
 AFTER_AN_ERROR_S = 1.0
 
 logger = logging.getLogger("sagapost.relay")
@@ -37,109 +42,124 @@ class Relay:
     """One per worker; any number of workers may run side by side."""
 
     def __init__(self, database: Database, temporal: Client, settings: Settings) -> None:
-        self._database = database
-        self._temporal = temporal
-        self._batch_max = settings.delivery_batch_max
-        self._lease = settings.delivery_lease
-        self._poll_s = settings.relay_poll_interval.total_seconds()
-        self._after = ""
-        self._slots = asyncio.Semaphore(OPEN_CLAIMS_MAX)
-        self._open: set[asyncio.Task[None]] = set()
+        self._quick = Claimer(database, temporal, settings, slow=False)
+        self._slow = Claimer(database, temporal, settings, slow=True)
+        self._sweep = RelaySweep(database, temporal, lease=settings.delivery_lease)
 
     async def run(self) -> None:
         """Run until cancelled. An outage of the database or the engine only makes it wait."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._claim_for_ever())
-            group.create_task(self._sweep_for_ever())
+            group.create_task(self._quick.run())
+            group.create_task(self._slow.run())
+            group.create_task(self._sweep.run())
 
-    async def _claim_for_ever(self) -> None:
+
+class Claimer:
+    """Claims from the quick endpoints, or from the slow ones."""
+
+    def __init__(
+        self, database: Database, temporal: Client, settings: Settings, *, slow: bool
+    ) -> None:
+        self._database = database
+        self._temporal = temporal
+        self._slow = slow
+        self._limits = Limits(settings.delivery_batch_max, settings.delivery_lease)
+        self._poll_s = settings.relay_poll_interval.total_seconds()
+        self._ear = database.bell.ear()
+        self._after = ""
+        self._turns = lanes.Turns()
+        self._slots = asyncio.Semaphore(SLOW_CLAIMS_MAX if slow else QUICK_CLAIMS_MAX)
+        self._lingering = asyncio.Semaphore(LINGERING_MAX)
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
         while True:
+            await self._slots.acquire()
             try:
-                await self._slots.acquire()
-                claim = await self._claim()
-            except SQLAlchemyError:
+                taken = await self._take()
+            except (SQLAlchemyError, OSError):
                 self._slots.release()
                 logger.exception("relay.claim_failed")
                 await asyncio.sleep(AFTER_AN_ERROR_S)
                 continue
-            if claim is None:
+            if taken.claimed is None:
                 self._slots.release()
-                await self._database.bell.wait(self._poll_s)
-                continue
-            self._follow(claim)
+                await self._wait(taken)
+            else:
+                self._follow(taken)
 
-    async def _claim(self) -> Claimed | None:
+    async def _wait(self, taken: Taken) -> None:
+        if taken.wait is None:
+            await self._ear.wait(self._poll_s)
+        else:
+            seconds = min(taken.wait.total_seconds(), self._poll_s)
+            await self._ear.wait(seconds, for_places=True)
+
+    async def _take(self) -> Taken:
+        """Claim from the next tenants that have something that may go; go round once at most."""
+        waits: list[timedelta] = []
+        for _ in range(LOOKS_MAX):
+            taken, began_at = await self._take_from_page(), self._after
+            if taken.claimed is not None:
+                return taken
+            waits += [taken.wait] if taken.wait is not None else []
+            if not self._after and not began_at:
+                break
+        return Taken(wait=min(waits, default=None))
+
+    async def _take_from_page(self) -> Taken:
+        most = min(lanes.TENANTS_MAX, self._limits.size_max)
         async with self._database.read() as session:
-            lanes = await claims.find_lanes(session, self._after)
-        if not lanes:
-            return None
-        claim = await self._database.transact(
+            look = await lanes.look(session, self._after, slow=self._slow, most=most)
+        self._after = look.next_after
+        if not look.lanes:
+            return Taken()
+        self._turns.number += 1
+        taken = await self._database.transact(
             lambda session: claims.claim(
-                session, lanes, size_max=self._batch_max, lease=self._lease, now=utc_now()
+                session, look.lanes, self._turns, self._limits, now=utc_now()
             )
         )
-        self._after = lanes[min(len(lanes), claims.LANES_MAX) - 1] if claim else ""
-        return claim
+        if taken.claimed is None:
+            return Taken(wait=min(taken.wait or HELD_BACK_WAIT, HELD_BACK_WAIT))
+        return taken
 
-    def _follow(self, claim: Claimed) -> None:
-        task = asyncio.create_task(self._deliver(claim))
+    def _follow(self, taken: Taken) -> None:
+        task = asyncio.create_task(self._hold_slot(taken))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
 
-    async def _deliver(self, claim: Claimed) -> None:
-        """Start the claim's workflow and hold its slot until it ends; losing sight of it is fine:
-        the claim's lease and the sweep see to it that it is sent."""
+    async def _hold_slot(self, taken: Taken) -> None:
+        """A slow claim keeps its slot to the end, a quick one for a second at most."""
+        delivering = asyncio.create_task(self._deliver(taken))
         try:
-            handle = await self.start(claim)
-            await handle.result()
-        except (RPCError, WorkflowFailureError) as error:
-            logger.warning("relay.lost_sight", extra={"claim": claim.claim_id, "error": str(error)})
-            await asyncio.sleep(AFTER_AN_ERROR_S)
+            patience = None if self._slow else SLOT_HELD.total_seconds()
+            await asyncio.wait((delivering,), timeout=patience)
+            if not delivering.done():
+                await self._lingering.acquire()
+                delivering.add_done_callback(lambda _: self._lingering.release())
         finally:
             self._slots.release()
+        await delivering
 
-    async def start(self, claim: Claimed):  # type: ignore[no-untyped-def]  # A generic handle.
-        """Already started is success: a claim runs under its own id, once at a time."""
-        return await self._temporal.start_workflow(
-            DeliverEvents.run,
-            claim,
-            id=f"claim/{claim.claim_id}",
-            task_queue=DELIVERY_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"{claim.size} deliveries",
-            request_eager_start=True,
-        )
+    async def _deliver(self, taken: Taken) -> None:
+        """Start the claim's workflow and see it end; losing sight of it is fine: the claim's lease
+        and the sweep see to it that it is sent."""
+        assert taken.claimed is not None, "only a claim is delivered"
+        try:
+            handle = await start_claim(self._temporal, taken.claimed, **_found_by(taken))
+            await handle.result()
+        except (RPCError, WorkflowFailureError) as error:
+            claim_id = taken.claimed.claim_id
+            logger.warning("relay.lost_sight", extra={"claim": claim_id, "error": str(error)})
+            await asyncio.sleep(AFTER_AN_ERROR_S)
 
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            try:
-                await self._sweep()
-            except (SQLAlchemyError, RPCError):
-                logger.exception("relay.sweep_failed")
-            await asyncio.sleep(SWEEP_EVERY.total_seconds())
 
-    async def _sweep(self) -> None:
-        """Start again what was claimed or was to be retried, and whose workflow is not there."""
-        now = utc_now()
-        expired = await self._database.transact(
-            lambda session: claims.expired_claims(session, lease=self._lease, now=now)
-        )
-        for claim in expired:
-            logger.warning("relay.claim_expired", extra={"claim": claim.claim_id})
-            await self.start(claim)
-        async with self._database.read() as session:
-            overdue = await claims.overdue_retries(session, before=now - RETRY_OVERDUE)
-        for delivery_id in overdue:
-            await self._start_retry(delivery_id)
-
-    async def _start_retry(self, delivery_id: str) -> None:
-        await self._temporal.start_workflow(
-            RetryDelivery.run,
-            RetryRequest(delivery_id),
-            id=f"delivery/{delivery_id}",
-            task_queue=DELIVERY_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"retry {delivery_id} until it is settled",
-        )
+def _found_by(taken: Taken) -> dict[str, Any]:
+    """The tenant and the endpoint that the run can be searched by, where it has only one."""
+    tenants = {lane.tenant_id for lane in taken.lanes}
+    endpoints = {lane.endpoint_id for lane in taken.lanes}
+    return {
+        "tenant_id": tenants.pop() if len(tenants) == 1 else None,
+        "endpoint_id": endpoints.pop() if len(endpoints) == 1 else None,
+    }
