@@ -17,7 +17,7 @@ from domain.reconcile import ReconcileRequest, Swept
 from domain.replay import ReplayBatch, ReplayProgress, ReplayRequest
 from domain.retention import Pruned, PruneRequest
 from domain.rotation import RotationRequest, RotationView
-from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, StepCall, Undone
+from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, StepCall, Told, Undone
 from domain.transfer import (
     Conversion,
     ConversionTransferRequest,
@@ -47,8 +47,8 @@ class SagaActivities(ABC):
 
     @activity.defn
     @abstractmethod
-    async def end_saga(self, call: StepCall[SagaEnd]) -> None:
-        """Tell how the saga ended, once, and what was undone."""
+    async def end_saga(self, call: StepCall[SagaEnd]) -> Told:
+        """Tell how the saga ended, once, and what was undone. Answers what was told first."""
 
 
 class ReconcileActivities(ABC):

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.ports import SagaActivities
 from activities.steps import Steps, Unit, tell_story
-from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, SagaState, StepCall
+from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, SagaState, StepCall, Told
 from domain.story import ended, started
 from runtime.database import Database
 from storage import saga_log
@@ -59,14 +59,16 @@ class SqlSagaActivities(SagaActivities):
         )
 
     @activity.defn
-    async def end_saga(self, call: StepCall[SagaEnd]) -> None:
+    async def end_saga(self, call: StepCall[SagaEnd]) -> Told:
         """The end is told once: a run that has ended stays as it ended first."""
         end = call.request
 
-        async def work(session: AsyncSession) -> None:
+        async def work(session: AsyncSession) -> Told:
             place = await saga_log.lock_run(session, end.saga)
-            if place.ended or not place.is_ours:
-                return
+            if not place.is_ours:
+                return Told(end.state, end.result, end.failure)
+            if place.ended:
+                return await saga_log.told(session, end.saga.workflow_id)
             unit = Unit(session, end.saga)
             if not place.begun:
                 unit.tell(started(end.saga))
@@ -75,5 +77,6 @@ class SqlSagaActivities(SagaActivities):
             unit.tell(*ended(replace(end, completed_steps=completed)))
             await tell_story(unit, place)
             await saga_log.end_run(session, end)
+            return Told(end.state, end.result, end.failure)
 
-        await self._database.transact(work)
+        return await self._database.transact(work)

@@ -59,22 +59,26 @@ class Steps:
     async def perform(self, call: StepCall[Request], effect: Effect[Request, Result]) -> Result:
         """Do the step's effect, once. Raises StepFenced if it was compensated before it came."""
 
-        async def work(session: AsyncSession) -> Result:
+        async def work(session: AsyncSession) -> tuple[str, Any]:
             unit, place = await self._unit(session, call.saga)
             done = await saga_log.find_step(session, call.saga.workflow_id, call.step)
             if done is not None:
-                return cast(Result, _kept(done, call))
-            if place.turned_back:  # Nobody waits for this try any more.
-                raise StepFenced(call.saga.workflow_id, call.step)
+                return done.state, done.result
+            if call.abandoned or place.turned_back:  # Nobody waits for this try any more.
+                await _fence(session, call, NOTHING_TO_UNDO)
+                return "fenced", None
             result = await effect(unit, call)
             kept = to_jsonable_python(result)
             attempt = _attempt()
             unit.tell(step_completed(call, kept, attempt=attempt, completed_at=utc_now()))
             await saga_log.record_step(session, call, "done", result=kept, attempt=attempt)
             await tell_story(unit, place, state=SagaState.RUNNING)
-            return result
+            return "done", result
 
-        return await self._database.transact(work)
+        state, result = await self._database.transact(work)
+        if state != "done":
+            raise StepFenced(call.saga.workflow_id, call.step)
+        return cast(Result, result)
 
     async def perform_outside(
         self,
@@ -85,8 +89,10 @@ class Steps:
         """Ask an outside party, then commit what its answer means. `ask` is idempotent by key."""
         async with self._database.read() as session:
             done = await saga_log.find_step(session, call.saga.workflow_id, call.step)
+        if done is not None and done.state != "done":
+            raise StepFenced(call.saga.workflow_id, call.step)
         if done is not None:
-            return cast(Result, _kept(done, call))
+            return cast(Result, done.result)
         answer = await ask()
 
         async def committed(unit: Unit, call: StepCall[Request]) -> Result:
@@ -130,11 +136,10 @@ class Steps:
                 return UNDONE.validate_python(step.undone)
             undone = unseen if step is None else await effect(unit, call)
             undone = replace(undone, attempts=_attempt())
-            kept = to_jsonable_python(undone)
             if step is None:
-                await saga_log.record_step(session, call, "fenced", undone=kept)
+                await _fence(session, call, undone)
             else:
-                await saga_log.mark_undone(session, call, kept)
+                await saga_log.mark_undone(session, call, to_jsonable_python(undone))
             await tell_story(unit, place, state=_turned_back(place))
             return undone
 
@@ -155,10 +160,8 @@ class Steps:
         return unit
 
 
-def _kept(step: Any, call: StepCall[Any]) -> Any:
-    if step.state != "done":
-        raise StepFenced(call.saga.workflow_id, call.step)
-    return step.result
+async def _fence(session: AsyncSession, call: StepCall[Any], undone: Undone) -> None:
+    await saga_log.record_step(session, call, "fenced", undone=to_jsonable_python(undone))
 
 
 def _attempt() -> int:

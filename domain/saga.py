@@ -84,7 +84,8 @@ class Failure:
 class StepCall(Generic[Request]):
     """The one argument of every action and compensation. `{workflow id}/{step}` is its key.
 
-    `failure` is why the saga turned back: set for compensations, None for actions.
+    `failure` is why the saga turned back: set for compensations, None for actions. `abandoned`
+    says that the saga is called off: what was done before is answered, and nothing new is done.
     """
 
     saga: SagaInfo
@@ -94,6 +95,7 @@ class StepCall(Generic[Request]):
     request: Request
     compensatable: bool = False
     failure: Failure | None = None
+    abandoned: bool = False
 
     @property
     def key(self) -> str:
@@ -146,3 +148,12 @@ class SagaEnd:
     result: dict[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
     compensations: tuple[Compensation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Told:
+    """How the end of a saga was told, which is how it ended: told once, it stays so."""
+
+    state: SagaState
+    result: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None

@@ -7,7 +7,7 @@ from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.saga import ENDED, SagaEnd, SagaInfo, SagaState, StepCall
+from domain.saga import ENDED, Failure, SagaEnd, SagaInfo, SagaState, StepCall, Told
 from storage.tables import SagaRun, SagaStep
 from storage.types import utc_now
 
@@ -158,6 +158,15 @@ async def mark_undone(session: AsyncSession, call: StepCall[Any], undone: Any) -
     key = {"workflow": call.saga.workflow_id, "step": call.step}
     values = {"state": "undone", "undone": undone, "undone_at": utc_now()}
     await session.execute(UNDO_STEP, key | values)
+
+
+async def told(session: AsyncSession, workflow_id: str) -> Told:
+    """How a run that has ended did so."""
+    query = select(RUNS.c.state, RUNS.c.result, RUNS.c.failure)
+    row = (await session.execute(query.where(RUNS.c.workflow_id == workflow_id))).one()
+    state = SagaState(row.state)
+    failure = Failure(**row.failure, outcome=state) if row.failure else None
+    return Told(state, row.result or {}, failure)
 
 
 async def end_run(session: AsyncSession, end: SagaEnd) -> None:

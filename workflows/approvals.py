@@ -7,6 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.operate import Approval
 from workflows.progress import Progress
+from workflows.uninterrupted import recorded
 
 
 class Approvals:
@@ -31,6 +32,7 @@ class Approvals:
                 timeout=within,
                 timeout_summary=f"{what}: approval",
             )
+            await recorded(what)
             state = "done"
         finally:
             answer = self._answers.pop(what)

@@ -6,7 +6,7 @@ from temporalio import workflow
 
 from activities.ports import SagaActivities
 from domain.operate import Decision, Verdict
-from domain.saga import Compensation, Failure, SagaEnd, SagaInfo, SagaState, StepCall
+from domain.saga import Compensation, Failure, SagaEnd, SagaInfo, SagaState, StepCall, Told
 from workflows import steps
 from workflows.operators import OperatorDesk
 from workflows.progress import Progress
@@ -34,14 +34,14 @@ class Ending:
         self._desk = desk
         self._undoing = undoing
 
-    async def complete(self, result: dict[str, Any]) -> None:
-        await self._tell(SagaState.COMPLETED, result)
+    async def complete(self, result: dict[str, Any]) -> Told:
+        return await self._tell(SagaState.COMPLETED, result)
 
-    async def turn_back(self, failure: Failure) -> None:
+    async def turn_back(self, failure: Failure) -> Told:
         """Undo everything, then tell what was undone and why."""
         self._progress.turned_back(failure)
         compensations = await self._undoing.everything(failure)
-        await self._tell(failure.outcome, {}, failure, compensations)
+        return await self._tell(failure.outcome, {}, failure, compensations)
 
     async def no_way_back(self, failure: Failure) -> SettledByHand:
         """The saga's own code gave up after the pivot: a person must finish by hand."""
@@ -56,7 +56,7 @@ class Ending:
         result: dict[str, Any],
         failure: Failure | None = None,
         compensations: tuple[Compensation, ...] = (),
-    ) -> None:
+    ) -> Told:
         end = SagaEnd(
             saga=self._saga,
             state=state,
@@ -65,6 +65,7 @@ class Ending:
             failure=failure,
             compensations=compensations,
         )
-        await steps.act(END, StepCall(self._saga, "end", 0, workflow.now(), end))
-        self._progress.ended(state)
+        told = await steps.act(END, StepCall(self._saga, "end", 0, workflow.now(), end))
+        self._progress.ended(told.state)
         await workflow.wait_condition(workflow.all_handlers_finished)
+        return told

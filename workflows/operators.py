@@ -20,7 +20,7 @@ from workflows import steps
 from workflows.failures import failure_of
 from workflows.progress import Progress
 from workflows.steps import Step
-from workflows.uninterrupted import called_off
+from workflows.uninterrupted import called_off, recorded
 
 Result = TypeVar("Result")
 
@@ -137,6 +137,8 @@ class OperatorDesk:
             await workflow.wait_condition(lambda: self._decision is not None or settled())
             decision, self._allowed = self._decision, frozenset()
             self._progress.unstuck(decision)
+            if decision is not None:
+                await recorded("decision")
             return decision
 
     def _operate(self, decision: Decision) -> str:

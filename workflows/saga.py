@@ -17,7 +17,6 @@ the pivot a cancel must not reach the wait.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -25,21 +24,22 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError
+from temporalio.exceptions import ChildWorkflowError, FailureError
 
 from activities.ports import SagaActivities
+from domain.errors import StepFenced
 from domain.operate import Approval, Verdict
 from domain.saga import (
     ChildEnd,
-    Failure,
     Nothing,
-    SagaInfo,
     SagaRequest,
     SagaState,
     StepCall,
+    Told,
 )
 from workflows import identity, steps
 from workflows.approvals import Approvals
+from workflows.brakes import Brakes
 from workflows.children import Child, ChildOutcome, undone_by
 from workflows.ending import Ending, SettledByHand
 from workflows.failures import SAGA_ENDS, failure_of, refusal
@@ -47,7 +47,7 @@ from workflows.operators import EVERY_VERDICT, OperatorDesk, Tries
 from workflows.progress import Progress
 from workflows.steps import Step
 from workflows.undoing import Undoing, undoable
-from workflows.uninterrupted import Branches, finish
+from workflows.uninterrupted import Branches, finish, recorded
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -77,50 +77,43 @@ class Saga:
     ) -> None:
         self.result: dict[str, Any] = {}
         self._planned = tuple(step.name for step in planned)
-        self._info = identity.saga_info(self._planned, subject, deadline)
-        self._progress = Progress(self._info)
-        self._desk = OperatorDesk(self._info, self._progress)
+        self.info = identity.saga_info(self._planned, subject, deadline)
+        self._progress = Progress(self.info)
+        self._desk = OperatorDesk(self.info, self._progress)
         self._approvals = Approvals(self._progress)
         self._undoing = Undoing(self._desk, self._progress)
-        self._ending = Ending(self._info, self._progress, self._desk, self._undoing)
+        self._ending = Ending(self.info, self._progress, self._desk, self._undoing)
         self._used: set[str] = set()
         self._at = self._planned[0] if self._planned else ""
         self._failed_at = ""
         self._begun = identity.is_continued()
-        self._past_pivot = identity.is_past_pivot()
+        self._brakes = Brakes(self.info)
         self._side_by_side = 0
-        self._branch_failed = False
-        self._deadline = asyncio.timeout(identity.seconds_left(self._info))
-
-    @property
-    def info(self) -> SagaInfo:
-        return self._info
 
     # Steps
 
     async def begin(self) -> None:
         """Tell `workflow.started` now, before something that may take long."""
-        if not self._begun:
+        if not self._begun and not self._brakes.on:
             self._begun = True
             await finish(steps.act(BEGIN, self._bare_call("begin", Nothing())))
-        self._stop_if_ended()
 
     async def run(
         self, step: Step[Request, Result], request: Request, *, name: str | None = None
     ) -> Result:
         """Run one step. `name` tells the rounds of a loop apart: it must be unique in the saga."""
         call = self._call(step, request, name)
-        if self._past_pivot:
-            allowed = EVERY_VERDICT if _gives_nothing(step) else NEEDED
+        if self._brakes.released:
+            allowed = EVERY_VERDICT if step.gives_nothing else NEEDED
             tries = Tries(call.step, lambda _: steps.act(step, call), patience=step.stuck_after)
             return await finish(self._forward(tries, allowed))
         await self._ready(step)
+        if self._brakes.on:
+            return await self._if_done_before(step, call)
         if step.compensation is not None:
             self._undoing.remember(undoable(step, call))
         work = self._complete(call, steps.act(step, call))
-        result = await (work if step.outside else finish(work))
-        self._stop_if_ended()
-        return result
+        return await (self._brakes.wait(work) if step.outside else finish(work))
 
     async def pivot(
         self, step: Step[Request, Result], request: Request, *, name: str | None = None
@@ -130,18 +123,19 @@ class Saga:
         A pivot with a compensation may give up after `attempts_max` and be called off; one
         without is tried until it is known whether it was done.
         """
-        assert not self._past_pivot, "a saga has one pivot"
+        assert not self._brakes.released, "a saga has one pivot"
         assert not self._side_by_side, "nothing may run beside the pivot: it could fail after it"
         call = self._call(step, request, name)
         await self._ready(step)
-        self._deadline.reschedule(None)
-        if step.compensation is not None:
-            self._undoing.remember(undoable(step, call))
-            work = steps.act(step, call)
+        if self._brakes.on:
+            result = await self._if_done_before(step, call)
         else:
-            work = steps.act_until_known(step, call)
-        result = await finish(self._complete(call, work))
-        self._past_pivot = True
+            self._brakes.disregard_deadline()
+            if step.compensation is not None:
+                self._undoing.remember(undoable(step, call))
+            until = steps.act if step.compensation else steps.act_until_known
+            result = await finish(self._complete(call, until(step, call)))
+        self._brakes.release()
         return result
 
     async def together(
@@ -153,14 +147,11 @@ class Saga:
         """
         side_by_side = Branches(branches, at_once)
         self._side_by_side += 1
-        try:
-            error = await side_by_side.first_error()
-        except asyncio.CancelledError as cancelled:
-            error = cancelled
+        error = await side_by_side.first_error()
         if error is not None:
-            self._branch_failed = True
-            await side_by_side.call_off()
-            raise error
+            await self._brakes.call_off(error)
+            if not await side_by_side.ended_well():
+                raise error
         self._side_by_side -= 1
         return side_by_side.results()
 
@@ -170,7 +161,9 @@ class Saga:
         """Ask the world something. Not a step: it changes nothing and nothing is told of it."""
         call = self._bare_call(name or step.name, request)
         await self.begin()
-        return await self._waiting(steps.act(step, call))
+        if step.outside:
+            self._brakes.stop_if_on()
+        return await self._brakes.wait(steps.act(step, call))
 
     # Children
 
@@ -188,20 +181,20 @@ class Saga:
         `undo` names the saga that reverses a completed child. Without it there is no way back
         once the child completed: it is this saga's pivot.
         """
-        child = Child(self._info, saga_type, request)
+        child = Child(self.info, saga_type, request)
         call = self._call(step, ChildEnd(saga_type, child.workflow_id), name)
-        if self._past_pivot:
+        if self._brakes.released:
             return await finish(self._forward(_child_tries(child, call), NEEDED))
         await self._ready(step)
+        self._brakes.stop_if_on()
         if undo is not None:
-            self._undoing.remember(undone_by(Child(self._info, *undo), call.step, child))
+            self._undoing.remember(undone_by(Child(self.info, *undo), call.step, child))
         else:
             assert not self._side_by_side, "a child without `undo` is the pivot: run it alone"
-        result = await self._noting_failure(call, child.run())
+        result = await self._brakes.wait(self._noting_failure(call, child.run()))
         if undo is None:
-            self._cross_pivot()
+            self._brakes.release()
         await finish(self._complete(call, steps.act(LOCAL_CHILD, call)))
-        self._stop_if_ended()
         return result
 
     async def try_child(
@@ -217,7 +210,6 @@ class Saga:
         try:
             return ChildOutcome(await self.child(saga_type, request, name=name, undo=undo))
         except ChildWorkflowError as error:
-            self._stop_if_ended()
             self._failed_at = failed_before
             self._progress.failed(name)
             return ChildOutcome(failure=failure_of(error, name))
@@ -235,18 +227,22 @@ class Saga:
         """Wait for what a signal or update will make true. Refuses with `code` if it does not."""
         await self.begin()
         self._at = what
+        if not predicate():
+            self._brakes.stop_if_on()
         waiting = workflow.wait_condition(predicate, timeout=within, timeout_summary=what)
         try:
-            await self._waiting(waiting)
+            await self._brakes.wait(waiting)
         except TimeoutError:
             raise refusal(code, f"{what} did not happen within {within}") from None
+        await finish(recorded(what))
 
     async def approval(self, what: str, *, within: timedelta | None = None) -> Approval:
         """Wait until a person approves `what`. Refuses approval_rejected or approval_timeout."""
         await self.begin()
         self._at = what
+        self._brakes.stop_if_on()
         try:
-            approval = await self._waiting(self._approvals.answer(what, within))
+            approval = await self._brakes.wait(self._approvals.answer(what, within))
         except TimeoutError:
             raise refusal("approval_timeout", f"{what}: nobody answered in {within}") from None
         if not approval.approved:
@@ -255,15 +251,18 @@ class Saga:
 
     async def sleep(self, duration: timedelta, *, summary: str) -> None:
         await self.begin()
-        await self._waiting(workflow.sleep(duration, summary=summary))
+        self._brakes.stop_if_on()
+        await self._brakes.wait(workflow.sleep(duration, summary=summary))
 
     def continue_as_new(self, request: Any) -> NoReturn:
         """Go on in a new run, whose history is empty: the same saga, its story goes on.
 
         For what runs for months: call it when `workflow.info().is_continue_as_new_suggested()`.
         """
-        assert self._past_pivot or not self._undoing, "what may have to be undone must stay known"
-        identity.continue_as_new(self._info, request, past_pivot=self._past_pivot)
+        assert self._brakes.released or not self._undoing, (
+            "what may have to be undone must stay known"
+        )
+        identity.continue_as_new(self.info, request, past_pivot=self._brakes.released)
 
     # The block
 
@@ -271,7 +270,7 @@ class Saga:
         self._progress.start()
         self._desk.open()
         self._approvals.open()
-        await self._deadline.__aenter__()
+        await self._brakes.__aenter__()
         return self
 
     async def __aexit__(
@@ -280,36 +279,32 @@ class Saga:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        # The timeout's own error is of no use: an activity that is cancelled raises another.
-        with contextlib.suppress(TimeoutError):
-            await self._deadline.__aexit__(kind, error, trace)
-        if error is None:
-            await finish(self._ending.complete(self.result))
-            return False
-        if isinstance(error, SAGA_ENDS):
-            failure = self._failure_of(error)
-            if not self._past_pivot:
-                await self._turn_back(failure)
-            error = await finish(self._ending.no_way_back(failure))
-        if not isinstance(error, SettledByHand):
+        await self._brakes.__aexit__(kind, error, trace)
+        if error is not None and not isinstance(error, (*SAGA_ENDS, SettledByHand)):
             return False  # A bug: the workflow task fails and is tried again after a fix.
-        self.result = self.result | {"settled_by_hand": error.facts}
-        await finish(self._ending.complete(self.result))
-        return True
+        return self._leave(await finish(self._end(error)))
 
-    async def _turn_back(self, failure: Failure) -> NoReturn:
-        await finish(self._ending.turn_back(failure))
-        if failure.outcome is SagaState.CANCELLED:
+    async def _end(self, error: BaseException | None) -> Told:
+        if isinstance(error, SAGA_ENDS):
+            step = self._failed_at or self._at
+            late, cancelled = self._brakes.late, self._brakes.cancelled
+            failure = failure_of(error, step, expired=late, cancelled=cancelled)
+            if not self._brakes.released:
+                return await self._ending.turn_back(failure)
+            error = await self._ending.no_way_back(failure)
+        if isinstance(error, SettledByHand):
+            self.result = self.result | {"settled_by_hand": error.facts}
+        return await self._ending.complete(self.result)
+
+    def _leave(self, told: Told) -> bool:
+        """End the workflow as it was told; an error in the block is settled by then."""
+        if told.state is SagaState.CANCELLED:
             raise asyncio.CancelledError from None
-        raise refusal(failure.code, failure.text, failure.details) from None
-
-    def _failure_of(self, error: BaseException) -> Failure:
-        return failure_of(
-            error,
-            self._failed_at or self._at,
-            expired=self._deadline.expired(),
-            cancelled=workflow.cancellation_reason() is not None,
-        )
+        if told.failure is not None:
+            failure = told.failure
+            raise refusal(failure.code, failure.text, failure.details) from None
+        self.result = told.result
+        return True
 
     # Each step
 
@@ -322,7 +317,7 @@ class Saga:
         self._progress.begun(self._at)
         planned = self._planned.index(step.name) + 1 if step.name in self._planned else 0
         return StepCall(
-            saga=self._info,
+            saga=self.info,
             step=self._at,
             position=planned,
             begun_at=workflow.now(),
@@ -331,7 +326,7 @@ class Saga:
         )
 
     def _bare_call(self, step: str, request: Request) -> StepCall[Request]:
-        return StepCall(self._info, step, 0, workflow.now(), request)
+        return StepCall(self.info, step, 0, workflow.now(), request)
 
     async def _ready(self, step: Step[Any, Any]) -> None:
         """Before a step that may still be stopped. An outside party may take its time to answer:
@@ -339,7 +334,22 @@ class Saga:
         if step.outside:
             await self.begin()
         self._begun = True
-        self._stop_if_ended()
+
+    async def _if_done_before(self, step: Step[Request, Result], call: StepCall[Request]) -> Result:
+        """The saga is called off. But a worker may have died after it did this step and before it
+        could say so: then go on from there. Else stop here, and keep a late try out."""
+        if step.outside:  # Those are in the history before they are started.
+            raise asyncio.CancelledError
+        asking = replace(call, abandoned=True)
+        try:
+            result = await finish(self._complete(call, steps.act(step, asking)))
+        except FailureError as error:
+            if failure_of(error, call.step).code != StepFenced.code:
+                raise
+            raise asyncio.CancelledError from None
+        if step.compensation is not None:
+            self._undoing.remember(undoable(step, call))
+        return result
 
     async def _complete(self, call: StepCall[Any], work: Coroutine[Any, Any, Result]) -> Result:
         result = await self._noting_failure(call, work)
@@ -355,13 +365,6 @@ class Saga:
             self._failed_at = self._failed_at or call.step
             raise
 
-    async def _waiting(self, wait: Coroutine[Any, Any, Result]) -> Result:
-        if self._past_pivot:
-            return await finish(wait)
-        result = await wait
-        self._stop_if_ended()
-        return result
-
     async def _forward(self, tries: Tries[Result], allowed: frozenset[Verdict]) -> Result:
         """After the pivot: until it succeeds, or an operator says that it need not."""
         decision = None
@@ -374,21 +377,6 @@ class Saga:
             raise SettledByHand(tries.step, decision)
         self._progress.skipped(tries.step)
         return None  # type: ignore[return-value]  # Only of a step that gives nothing.
-
-    def _cross_pivot(self) -> None:
-        self._past_pivot = True
-        if not self._deadline.expired():
-            self._deadline.reschedule(None)
-
-    def _stop_if_ended(self) -> None:
-        # A step that finished in spite of a cancel or of the deadline swallowed it.
-        ended = workflow.cancellation_reason() is not None or self._deadline.expired()
-        if not self._past_pivot and (ended or self._branch_failed):
-            raise asyncio.CancelledError
-
-
-def _gives_nothing(step: Step[Any, Any]) -> bool:
-    return step.action.__annotations__.get("return") is None
 
 
 def _child_tries(child: Child, call: StepCall[ChildEnd]) -> Tries[dict[str, Any]]:

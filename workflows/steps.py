@@ -58,6 +58,11 @@ class Step(Generic[Request, Result]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.action.__name__)
 
+    @property
+    def gives_nothing(self) -> bool:
+        """Whether a saga can go on without its result, because it has none."""
+        return self.action.__annotations__.get("return") is None
+
 
 def named(step: Step[Request, Result], name: str) -> Step[Request, Result]:
     """The same step under another name, where a saga takes it more than once."""

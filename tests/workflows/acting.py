@@ -8,13 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from temporalio import activity
-from temporalio.client import Client, WorkflowHandle
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.ports import SagaActivities
-from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, StepCall, Undone, UndoStatus
+from domain.errors import StepFenced
+from domain.saga import (
+    NOTHING_TO_UNDO,
+    ChildEnd,
+    Failure,
+    Nothing,
+    SagaEnd,
+    StepCall,
+    Told,
+    Undone,
+    UndoStatus,
+)
 from runtime.temporal import ErrorsAsFailures, activity_methods, workflow_runner
 from tests.conftest import TENANT
 from tests.workflows.specimens import SPECIMENS, Deed, Deeds
@@ -42,6 +55,13 @@ def fails(times: int = 1_000_000) -> Behaviour:
     return behave
 
 
+def takes(seconds: float) -> Behaviour:
+    async def behave(_: StepCall[Any]) -> None:
+        await asyncio.sleep(seconds)
+
+    return behave
+
+
 @dataclass
 class Gate:
     """Lets the test know that a step is under way, and keeps it there."""
@@ -60,24 +80,38 @@ class Actors(Deeds, SagaActivities):
     def __init__(self, **behaviours: Behaviour) -> None:
         self.behaviours = behaviours
         self.calls: list[str] = []
+        self.done: set[str] = set()
+        self.fenced: set[str] = set()
         self.ends: list[SagaEnd] = []
         self.begun: list[str] = []
         self.stuck: list[Failure] = []
 
-    @property
     def end(self) -> SagaEnd:
         [end] = self.ends
         return end
 
     async def _act(self, name: str, call: StepCall[Any]) -> None:
+        """Once: who comes again finds it done, who comes after its undoing is refused."""
+        if call.key in self.done:
+            return
+        if call.abandoned or call.key in self.fenced:
+            self.fenced.add(call.key)
+            raise StepFenced(call.saga.workflow_id, call.step)
         self.calls.append(name)
+        await self._behave(name, call)
+        self.done.add(call.key)
+
+    async def _undo(self, name: str, call: StepCall[Any]) -> Undone:
+        self.calls.append(name)
+        await self._behave(name, call)
+        self.fenced.add(call.key)
+        was_done = call.key in self.done
+        return Undone(UndoStatus.EXECUTED) if was_done else NOTHING_TO_UNDO
+
+    async def _behave(self, name: str, call: StepCall[Any]) -> None:
         behave = self.behaviours.get(name)
         if behave is not None:
             await behave(call)
-
-    async def _undo(self, name: str, call: StepCall[Any]) -> Undone:
-        await self._act(name, call)
-        return Undone(UndoStatus.EXECUTED)
 
     @activity.defn
     async def one(self, call: StepCall[Deed]) -> str:
@@ -111,11 +145,12 @@ class Actors(Deeds, SagaActivities):
 
     @activity.defn
     async def weather(self, call: StepCall[Deed]) -> str:
-        await self._act("weather", call)
+        self.calls.append("weather")
         return "storm" if self.calls.count("weather") > 4 else "fair"
 
     @activity.defn
     async def begin_saga(self, call: StepCall[Nothing]) -> None:
+        await self._behave("begin_saga", call)
         self.begun.append(call.saga.workflow_id)
 
     @activity.defn
@@ -127,8 +162,10 @@ class Actors(Deeds, SagaActivities):
         self.stuck.append(call.request)
 
     @activity.defn
-    async def end_saga(self, call: StepCall[SagaEnd]) -> None:
-        self.ends.append(call.request)
+    async def end_saga(self, call: StepCall[SagaEnd]) -> Told:
+        if call.saga.workflow_id not in {end.saga.workflow_id for end in self.ends}:
+            self.ends.append(call.request)
+        return Told(call.request.state, call.request.result, call.request.failure)
 
 
 @dataclass(frozen=True)
@@ -155,8 +192,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(temporal: Client, actors: Actors) -> AsyncIterator[Stage]:
-    queue = uuid4().hex
+async def stage(
+    temporal: Client, actors: Actors, *, queue: str | None = None
+) -> AsyncIterator[Stage]:
+    queue = queue or uuid4().hex
     async with Worker(
         temporal,
         task_queue=queue,
@@ -167,3 +206,21 @@ async def stage(temporal: Client, actors: Actors) -> AsyncIterator[Stage]:
         max_cached_workflows=0,
     ):
         yield Stage(temporal, queue)
+
+
+async def outcome_of(on: Stage, saga_type: str, *, rounds: int = 0) -> ApplicationError:
+    """Run a saga that fails, and return what it fails with."""
+    with pytest.raises(WorkflowFailureError) as failure:
+        await on.run(saga_type, rounds=rounds)
+    assert isinstance(failure.value.cause, ApplicationError)
+    return failure.value.cause
+
+
+async def history(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
+    return [event async for event in handle.fetch_history_events()]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # Nobody says when a fake was called.
+            await asyncio.sleep(0.01)

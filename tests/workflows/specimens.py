@@ -1,7 +1,7 @@
 """Sagas that exist to be tested: one for each thing that the engine can do."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -68,6 +68,7 @@ OUTSIDE = Step(
     attempts_max=3,
     retry_after=SOON,
 )
+OUTER = replace(ONE, outside=True)
 THREE = Step(Deeds.three, retry_after=SOON)
 FOUR = Step(Deeds.four, retry_after=SOON, stuck_after=PATIENCE)
 FIVE = Step(Deeds.five, retry_after=SOON)
@@ -100,6 +101,17 @@ class Abroad:
         return saga.result
 
 
+@workflow.defn(name="late")
+class Late:
+    """Its deadline may pass before its only step."""
+
+    @workflow.run
+    async def run(self, deed: Deed) -> dict[str, Any]:
+        async with Saga((OUTSIDE,), deadline=timedelta(milliseconds=300)) as saga:
+            await saga.pivot(OUTSIDE, deed)
+        return saga.result
+
+
 @workflow.defn(name="called")
 class Called:
     """Its first step is outside, and there is no deadline."""
@@ -116,8 +128,8 @@ class Called:
 class Abreast:
     @workflow.run
     async def run(self, deed: Deed) -> dict[str, Any]:
-        async with Saga((ONE, OUTSIDE, THREE)) as saga:
-            await saga.together(saga.run(ONE, deed), self._two(saga, deed))
+        async with Saga((OUTER, OUTSIDE, THREE)) as saga:
+            await saga.together(saga.run(OUTER, deed), self._two(saga, deed))
             await saga.run(THREE, deed)
         return saga.result
 
@@ -224,9 +236,11 @@ class Watch:
                 weather = await saga.look(WEATHER, deed)
                 if weather == "storm":
                     await saga.run(ONE, deed, name=f"one-{number}")
-                    return saga.result
+                    break
                 await saga.sleep(SOON, summary="until the next look")
-            saga.continue_as_new(Deed(id=deed.id, rounds=deed.rounds + 2))
+            else:
+                saga.continue_as_new(Deed(id=deed.id, rounds=deed.rounds + 2))
+        return saga.result
 
 
 @workflow.defn(name="buggy")
@@ -237,12 +251,14 @@ class Buggy:
     async def run(self, deed: Deed) -> dict[str, Any]:
         async with Saga((ONE,)) as saga:
             await saga.run(ONE, deed)
-            raise KeyError("the author's mistake")
+            saga.result = {"rounds": 1 // deed.rounds}
+        return saga.result
 
 
 SPECIMENS: tuple[type, ...] = (
     Straight,
     Abroad,
+    Late,
     Called,
     Abreast,
     Rounds,
