@@ -1,63 +1,32 @@
 """Settings: everything that can be set, read once from the environment and passed down."""
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from domain.delivery import parse_schedule
 from runtime.database_url import resolve_database_url
+from runtime.setting_types import Cidrs, Duration, Port, Ports, Schedule, decode_keys
 
 PREFIX = "SAGAPOST_"
 LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
-SECRETS_KEY_BYTES = 32
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
 
 # Not settings of a server: `sagapost trigger` reads them to find one.
 CLIENT_VARIABLES = frozenset({f"{PREFIX}API_URL", f"{PREFIX}API_KEY"})
 
+PROXY = re.compile(r"http://([^\s/@]+@)?([^\s:/@]+|\[[0-9a-fA-F:]+\]):\d{1,5}/?\Z", re.ASCII)
 HOST_AND_PORT = re.compile(r"([^\s:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}\Z", re.ASCII)
-
-Network = IPv4Network | IPv6Network
-
-
-def _parse_cidrs(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
-
-
-def _parse_schedule(value: Any) -> Any:
-    return parse_schedule(value) if isinstance(value, str) else value
-
-
-def _parse_duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    durations = parse_schedule(value)
-    if len(durations) != 1:
-        raise ValueError('write one duration, like "15s"')
-    return durations[0]
-
-
-Cidrs = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_cidrs)]
-Schedule = Annotated[tuple[timedelta, ...], NoDecode, BeforeValidator(_parse_schedule)]
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
-Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 def setting(default: Any, unit: str, sentence: str, **constraints: Any) -> Any:
@@ -118,6 +87,20 @@ class Settings(BaseSettings):
     api_body_bytes_max: int = setting(
         1_048_576, "bytes", "A larger request body is answered 413.", ge=1_024, le=67_108_864
     )
+    api_request_timeout: Duration = setting(
+        "15s",
+        "duration",
+        "A client that has not sent its whole request by then is answered 408 and hung up on.",
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=5),
+    )
+    api_connections_max: int = setting(
+        1_000,
+        "connections",
+        "With more connections open, one API process answers 503; with twice as many it hangs up.",
+        ge=10,
+        le=100_000,
+    )
 
     temporal_address: str = setting(
         "",
@@ -176,6 +159,23 @@ class Settings(BaseSettings):
         "Whether webhooks may go to plain `http://` URLs. "
         "`sagapost up` allows it where this is not set at all.",
     )
+    endpoint_ports: Ports = setting(
+        "",
+        "ports",
+        "Ports that webhooks may go to besides 443 and 80, separated by commas.",
+    )
+    endpoint_deny_cidrs: Cidrs = setting(
+        "",
+        "networks",
+        "Networks that webhooks may not go to although they are public, or are allowed above, "
+        "separated by commas: your own public addresses, for one.",
+    )
+    endpoint_proxy: SecretStr = setting(
+        "",
+        "URL",
+        "The forward proxy of all webhooks, `http://user:password@host:port`. It resolves their "
+        "names, and must vet the addresses as Smokescreen does. Empty: none.",
+    )
 
     retention_days: int = setting(
         30,
@@ -210,6 +210,19 @@ class Settings(BaseSettings):
         "true or false",
         "Whether workflow code runs in the sandbox that catches non-determinism. Tests always run "
         "in it; in a worker it costs a third of the CPU.",
+    )
+    worker_deployment: str = setting(
+        "",
+        "name",
+        "The worker deployment that this worker is of, for versioning: see docs/versioning.md. "
+        "Empty: off.",
+        pattern=r"^[A-Za-z0-9_-]{0,100}$",
+    )
+    worker_build_id: str = setting(
+        "",
+        "build id",
+        "Which build of the deployment this is: a release, or the commit's hash.",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
     )
     worker_shutdown_grace: Duration = setting(
         "10s",
@@ -260,6 +273,13 @@ class Settings(BaseSettings):
             raise ValueError('write a URL, like "https://temporal.internal:8080"')
         return url
 
+    @field_validator("endpoint_proxy")
+    @classmethod
+    def _plain_proxy(cls, proxy: SecretStr) -> SecretStr:
+        if proxy.get_secret_value() and not PROXY.match(proxy.get_secret_value()):
+            raise ValueError('write the forward proxy as "http://host:port"')
+        return proxy
+
     @field_validator("secrets_key")
     @classmethod
     def _key_length(cls, secret: SecretStr) -> SecretStr:
@@ -276,6 +296,13 @@ class Settings(BaseSettings):
                 f"{PREFIX}{name}" for name in ("API_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
             ]
             raise ValueError(f"{', '.join(names)}: no two may be the same")
+        return self
+
+    @model_validator(mode="after")
+    def _deployment_has_a_build(self) -> Self:
+        if bool(self.worker_deployment) != bool(self.worker_build_id):
+            names = f"{PREFIX}WORKER_DEPLOYMENT and {PREFIX}WORKER_BUILD_ID"
+            raise ValueError(f"{names}: set both or neither")
         return self
 
     @property
@@ -310,21 +337,6 @@ def loopback_environment(settings: Settings) -> dict[str, str]:
         for name, value in opened.items()
         if name not in settings.model_fields_set
     }
-
-
-def decode_keys(text: str) -> tuple[bytes, ...]:
-    """The keys of SECRETS_KEY, newest first. Raises ValueError."""
-    try:
-        keys = tuple(
-            base64.b64decode(part.strip(), altchars=b"-_" if {*part} & {"-", "_"} else None)
-            for part in text.split(",")
-            if part.strip()
-        )
-    except binascii.Error:
-        raise ValueError("a key is base64 text") from None
-    if any(len(key) != SECRETS_KEY_BYTES for key in keys):
-        raise ValueError(f"a key is base64 of {SECRETS_KEY_BYTES} bytes")
-    return keys
 
 
 def problems(error: ValidationError) -> list[str]:

@@ -6,8 +6,9 @@ import logging
 import signal
 
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from runtime.database import Database
 from runtime.settings import Settings
@@ -111,4 +112,20 @@ def _worker(
         max_concurrent_activities=settings.worker_activities_max,
         max_concurrent_local_activities=settings.worker_activities_max,
         graceful_shutdown_timeout=settings.worker_shutdown_grace,
+        deployment_config=deployment_config(settings, queue),
+    )
+
+
+def deployment_config(settings: Settings, queue: str) -> WorkerDeploymentConfig | None:
+    """A saga ends on the build that began it; a delivery, which may take days, goes on with new
+    ones. None where versioning is off."""
+    if not settings.worker_deployment:
+        return None
+    behavior = VersioningBehavior.PINNED
+    if queue == DELIVERY_QUEUE:
+        behavior = VersioningBehavior.AUTO_UPGRADE
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.worker_deployment, settings.worker_build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=behavior,
     )
