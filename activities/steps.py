@@ -61,11 +61,12 @@ class Steps:
 
         async def work(session: AsyncSession) -> tuple[str, Any]:
             unit, place = await self._unit(session, call.saga)
-            done = await saga_log.find_step(session, call.saga.workflow_id, call.step)
+            done = await _find_step(session, call, place)
             if done is not None:
                 return done.state, done.result
             if call.abandoned or place.turned_back:  # Nobody waits for this try any more.
                 await _fence(session, call, NOTHING_TO_UNDO)
+                await tell_story(unit, place)
                 return "fenced", None
             result = await effect(unit, call)
             kept = to_jsonable_python(result)
@@ -131,7 +132,7 @@ class Steps:
             if not place.is_ours:  # Then its action was refused, too.
                 return unseen
             unit = await self._begun(session, call.saga, place)
-            step = await saga_log.find_step(session, call.saga.workflow_id, call.step)
+            step = await _find_step(session, call, place)
             if step is not None and step.state != "done":
                 return UNDONE.validate_python(step.undone)
             undone = unseen if step is None else await effect(unit, call)
@@ -158,6 +159,14 @@ class Steps:
             unit.tell(started(saga))
             await saga_log.begin_run(session, saga)
         return unit
+
+
+async def _find_step(
+    session: AsyncSession, call: StepCall[Any], place: saga_log.RunPlace
+) -> saga_log.KnownStep | None:
+    if not place.begun:  # Then no step was recorded: the first one begins the story.
+        return None
+    return await saga_log.find_step(session, call.saga.workflow_id, call.step)
 
 
 async def _fence(session: AsyncSession, call: StepCall[Any], undone: Undone) -> None:

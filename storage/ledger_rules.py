@@ -111,11 +111,7 @@ FORBIDDEN = (
 KEYS = {
     "postings": (("entry_id", "line"), ("ledger_account_id", "account_version")),
     "journal_entries": (("id",), ("hold_id",)),
-    "holds": (
-        ("id",),
-        ("ledger_account_id", "placed_version"),
-        ("ledger_account_id", "resolved_version"),
-    ),
+    "holds": (("id",), ("ledger_account_id", "placed_version")),
     "ledger_accounts": (("id",),),
 }
 

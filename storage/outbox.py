@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.catalogue import EventData
@@ -22,6 +22,22 @@ from storage.tables import Delivery, Endpoint, Event
 EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 DELIVERIES: Any = Delivery.__table__  # type: ignore[attr-defined]
 ENDPOINTS: Any = Endpoint.__table__  # type: ignore[attr-defined]
+
+# Statements are made once: building one takes longer than SQLite takes to run it.
+ADD_EVENTS = insert(EVENTS)
+ADD_DELIVERIES = insert(DELIVERIES)
+LISTENING = select(
+    ENDPOINTS.c.id,
+    ENDPOINTS.c.event_types,
+    ENDPOINTS.c.payload_filter,
+    ENDPOINTS.c.health,
+    ENDPOINTS.c.ordering,
+    ENDPOINTS.c.ordering_key,
+).where(
+    ENDPOINTS.c.tenant_id == bindparam("tenant"),
+    ENDPOINTS.c.deleted_at.is_(None),
+    ENDPOINTS.c.id != bindparam("but_not"),
+)
 
 # A key of `session.info`: after the commit, whoever waits for deliveries is woken.
 DELIVERIES_ADDED = "deliveries_added"
@@ -51,8 +67,9 @@ async def publish(
     if not story:
         return []
     events = [_event_row(tenant_id, data, place, now) for data, place in story]
-    await session.execute(insert(EVENTS), events)
-    endpoints = await _endpoints(session, tenant_id, about_endpoint)
+    await session.execute(ADD_EVENTS, events)
+    listening = {"tenant": tenant_id, "but_not": about_endpoint or ""}
+    endpoints = (await session.execute(LISTENING, listening)).all()
     told = [Told(event["type"], event["body"]) for event in events]
     deliveries = [
         delivery_row(event, endpoint, now) | {"ordering_key": _key(endpoint, told[number])}
@@ -61,7 +78,7 @@ async def publish(
         if wants(endpoint, told[number])
     ]
     if deliveries:
-        await session.execute(insert(DELIVERIES), deliveries)
+        await session.execute(ADD_DELIVERIES, deliveries)
         session.info[DELIVERIES_ADDED] = True
     return [event["id"] for event in events]
 
@@ -87,23 +104,6 @@ def _event_row(
         "body": envelope.to_bytes(),
         "created_at": now,
     }
-
-
-async def _endpoints(session: AsyncSession, tenant_id: str, but_not: str | None) -> Sequence[Any]:
-    columns = (
-        ENDPOINTS.c.id,
-        ENDPOINTS.c.event_types,
-        ENDPOINTS.c.payload_filter,
-        ENDPOINTS.c.health,
-        ENDPOINTS.c.ordering,
-        ENDPOINTS.c.ordering_key,
-    )
-    query = select(*columns).where(
-        ENDPOINTS.c.tenant_id == tenant_id, ENDPOINTS.c.deleted_at.is_(None)
-    )
-    if but_not is not None:
-        query = query.where(ENDPOINTS.c.id != but_not)
-    return (await session.execute(query)).all()
 
 
 def _key(endpoint: Any, told: Told) -> str | None:
