@@ -105,16 +105,24 @@ class UrlRefused(Refused):
 
 @dataclass(frozen=True)
 class UrlPolicy:
-    """`allow_networks` are the operator's exceptions: any port of an address written in the URL."""
+    """What the operator adds to the rules of this module, each of which holds without it.
+
+    `allow_networks` are exceptions: any port of an address written in the URL. `deny_networks` are
+    denied beside what always is, and also where an exception would allow them.
+    """
 
     allow_http: bool = False
     ports: frozenset[int] = frozenset(DEFAULT_PORTS.values())
     allow_networks: tuple[Network, ...] = ()
-    deny_networks: tuple[Network, ...] = DENIED_NETWORKS
+    deny_networks: tuple[Network, ...] = ()
 
     def allows(self, address: Address) -> bool:
         """Whether the operator made an exception for this address."""
-        return any(address in network for network in self.allow_networks)
+        return _is_in(address, self.allow_networks) and not self.denies(address)
+
+    def denies(self, address: Address) -> bool:
+        """Whether the operator denies this address, which may be a public one."""
+        return _is_in(address, self.deny_networks)
 
     def loopback(self) -> list[str]:
         """What the name `localhost` means here: nothing, unless the operator allows it."""
@@ -179,7 +187,11 @@ def check_address(text: str, policy: UrlPolicy) -> Address:
 def _is_denied(address: Address, policy: UrlPolicy) -> bool:
     if address.version == 6 and address not in GLOBAL_UNICAST_6:
         return True
-    return any(address in network for network in policy.deny_networks)
+    return _is_in(address, DENIED_NETWORKS) or policy.denies(address)
+
+
+def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network for network in networks)
 
 
 def _check_characters(text: str) -> None:

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from runtime.data_folder import make_data_folder, new_private_file
-from runtime.settings import SECRETS_KEY_BYTES, Settings, decode_keys
+from runtime.setting_types import SECRETS_KEY_BYTES, decode_keys
+from runtime.settings import Settings
 
 KEY_FILE = "secrets-key"
 

@@ -26,7 +26,7 @@ from activities.webhooks import HttpWebhookActivities
 from runtime.database import Database
 from runtime.http import WebhookClient
 from runtime.keyfile import secrets_keys
-from runtime.policy import url_policy
+from runtime.policy import forward_proxy, url_policy
 from runtime.settings import Settings
 from runtime.vault import Vault
 from workflows.registry import all_sagas
@@ -45,7 +45,7 @@ async def build(
     settings: Settings, database: Database, temporal: Client
 ) -> AsyncIterator[Implementations]:
     addresses = AddressBook(Vault(secrets_keys(settings)), schedule=settings.retry_schedule)
-    async with WebhookClient(url_policy(settings)) as http:
+    async with WebhookClient(url_policy(settings), proxy=forward_proxy(settings)) as http:
         yield Implementations(
             sagas=(
                 *saga_implementations(settings, database),

@@ -98,6 +98,10 @@ def test_an_empty_allowance_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DELIVERY_BATCH_MAX", "1025", "less than or equal to 1024"),
         ("ENDPOINT_ALLOW_CIDRS", "10.0.0.1/8", "has host bits set"),
         ("ENDPOINT_ALLOW_HTTP", "perhaps", "valid boolean"),
+        ("ENDPOINT_DENY_CIDRS", "everywhere", "does not appear to be"),
+        ("ENDPOINT_PORTS", "443,99999", "less than or equal to 65535"),
+        ("ENDPOINT_PROXY", "https://user:hush@proxy:3128", "http://host:port"),
+        ("ENDPOINT_PROXY", "http://user:hush@proxy", "http://host:port"),
         ("LOG_FORMAT", "xml", "'console' or 'json'"),
         ("RETRY_SCHEDULE", "5 seconds", "is not a delay"),
         ("SECRETS_KEY", "aHVzaA==", "a key is base64 of 32 bytes"),
@@ -139,6 +143,7 @@ def test_settings_do_not_change_and_do_not_show_secrets(monkeypatch: pytest.Monk
     settings = settings_from(
         monkeypatch,
         DATABASE_URL="postgresql://user:hush@host/bank",
+        ENDPOINT_PROXY="http://user:hush@proxy:3128",
         ROOT_API_KEY="hush",
         SECRETS_KEY=KEY,
     )
