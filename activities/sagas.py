@@ -9,9 +9,9 @@ from temporalio import activity
 from activities.ports import SagaActivities
 from activities.steps import Steps, Unit, tell_story
 from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, SagaState, StepCall, Told
-from domain.story import ended, started
+from domain.story import ended, started, undone
 from runtime.database import Database
-from storage import saga_log
+from storage import reconciling, saga_log
 
 
 class SqlSagaActivities(SagaActivities):
@@ -68,6 +68,7 @@ class SqlSagaActivities(SagaActivities):
             if not place.is_ours:
                 return Told(end.state, end.result, end.failure)
             if place.ended:
+                await _tell_late_undoing(Unit(session, end.saga), place, end)
                 return await saga_log.told(session, end.saga.workflow_id)
             unit = Unit(session, end.saga)
             if not place.begun:
@@ -80,3 +81,10 @@ class SqlSagaActivities(SagaActivities):
             return Told(end.state, end.result, end.failure)
 
         return await self._database.transact(work)
+
+
+async def _tell_late_undoing(unit: Unit, place: saga_log.RunPlace, end: SagaEnd) -> None:
+    """An operator had a run undone that had been ended from outside: `sagapost sagas undo`."""
+    if await reconciling.settle(unit.session, end.saga.workflow_id):
+        unit.tell(*undone(end))
+        await tell_story(unit, place)

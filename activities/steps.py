@@ -190,14 +190,15 @@ async def tell_story(
 ) -> None:
     """Publish what the unit told, numbered on from where the workflow's story stands.
 
-    `state` is what the run is in from now on.
+    `state` is what the run is in from now on. A story that has ended stays as it is: what an
+    operator has undone after that is told without a number.
     """
     workflow_id = unit.saga.workflow_id
     story = [
-        (data, Numbered(workflow_id, number))
+        (data, None if place.ended else Numbered(workflow_id, number))
         for number, data in enumerate(unit.told, start=place.last_sequence + 1)
     ]
     await publish(unit.session, unit.saga.tenant_id, story, now=now or utc_now())
-    last_sequence = place.last_sequence + len(story)
+    last_sequence = place.last_sequence + (0 if place.ended else len(story))
     changes = {"state": state} if state is not None else {}
     await saga_log.change_run(unit.session, workflow_id, last_sequence=last_sequence, **changes)

@@ -78,11 +78,13 @@ def step_completed(
 
 def ended(end: SagaEnd) -> list[EventData]:
     """The last events of a saga: what was undone, if anything, and then how it ended."""
-    story: list[EventData] = []
+    return [*undone(end), _last(end)]
+
+
+def undone(end: SagaEnd) -> list[EventData]:
     if end.failure is not None and _undid_something(end):
-        story.append(_compensated(end, end.failure))
-    story.append(_last(end))
-    return story
+        return [_compensated(end, end.failure)]
+    return []
 
 
 def _undid_something(end: SagaEnd) -> bool:

@@ -64,6 +64,23 @@ async def held_by(session: AsyncSession, workflow_id: str) -> Left:
     return tuple(_held(row) for row in await session.execute(query.order_by(HOLDS.c.id)))
 
 
+async def settle(session: AsyncSession, workflow_id: str) -> bool:
+    """Nobody need look after this run any more. False if nobody needed to."""
+    run = await session.get_one(SagaRun, workflow_id, populate_existing=True)
+    failure = run.failure or {}
+    if not needs_a_person(run):
+        return False
+    run.failure = {**failure, "details": {"manual_intervention_required": False, "held": []}}
+    await session.flush()
+    return True
+
+
+def needs_a_person(run: SagaRun) -> bool:
+    """Whether the run was ended from outside, and what it did was not looked after since."""
+    details = (run.failure or {}).get("details") or {}
+    return bool(details.get("manual_intervention_required"))
+
+
 async def left_holds(session: AsyncSession, *, most: int = 100) -> list[LeftHold]:
     """Holds that nobody will settle or release any more: their runs have ended."""
     query = (

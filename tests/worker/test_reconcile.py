@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
@@ -26,9 +27,12 @@ from runtime.database import Database
 from runtime.settings import Settings
 from runtime.starting import start_run
 from runtime.temporal import SAGA_QUEUE
+from runtime.undoing import CannotUndo, undo_run
 from storage import views
-from storage.reconciling import FACTS, left_holds
-from storage.tables import SagaRun
+from storage.audit import check_books
+from storage.outbox import EVENTS
+from storage.reconciling import FACTS, left_holds, needs_a_person
+from storage.tables import Event, SagaRun
 from tests.conftest import worker
 from tests.worker.runs import accept, accepted, an_account, state_of
 from worker.build import reconcile_implementation, saga_implementations
@@ -38,6 +42,7 @@ from workflows.reconcile import Reconcile
 
 ONCE = ReconcileRequest(sweeps=1, overlap_s=5)
 TASK_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+UNNUMBERED = EVENTS.c.sequence.is_(None)
 SLOW_RAIL = {"rail": Faults(confirm_after_ms=60_000)}
 
 
@@ -183,6 +188,44 @@ async def test_doctor_can_list_what_is_held_by_runs_that_have_ended(
         left = await left_holds(session)
 
     assert {hold.workflow_id for hold in left} == {run.id}
+
+
+async def test_an_operator_can_have_a_terminated_saga_undone(
+    temporal: Client, sqlite: Database, at_work: None
+) -> None:
+    run = await a_transfer_under_way(temporal, sqlite)
+    await run.terminate()
+    await sweep(temporal)
+    told = await story(sqlite, run.id)
+
+    await undo_run(temporal, run.id, operator="ops")
+    await ended(temporal, run.id)
+
+    async with sqlite.read() as session:
+        assert await left_holds(session) == []
+        assert await check_books(session) == []
+        row = await session.get_one(SagaRun, run.id)
+        later = [event.type for event in await session.scalars(select(Event).where(UNNUMBERED))]
+    assert row.state == SagaState.FAILED
+    assert not needs_a_person(row)
+    assert await story(sqlite, run.id) == told, "its story was over"
+    assert later.count("workflow.compensation_executed") == 1
+    assert later.count("transfer.failed") == 1
+    assert later.count("account.balance_updated") == 2
+
+
+async def test_what_runs_or_ended_by_itself_is_not_undone_from_outside(
+    temporal: Client, sqlite: Database, at_work: None
+) -> None:
+    run = await a_transfer_under_way(temporal, sqlite)
+
+    with pytest.raises(CannotUndo, match="is running"):
+        await undo_run(temporal, run.id, operator="ops")
+
+    await run.cancel()
+    await ended(temporal, run.id)
+    with pytest.raises(CannotUndo, match="is canceled"):
+        await undo_run(temporal, run.id, operator="ops")
 
 
 async def test_the_schedule_is_made_once_and_keeps_a_persons_pause(temporal: Client) -> None:
