@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.catalogue import EVENT_TYPES, EventData
@@ -9,6 +10,10 @@ from domain.money import minor_to_decimal
 from domain.saga import SagaInfo
 from domain.transfer import TransferRequest
 from storage.tables import SagaStep, Transfer
+
+TRANSFERS: Any = Transfer.__table__  # type: ignore[attr-defined]
+
+CHANGE = update(TRANSFERS).where(TRANSFERS.c.id == bindparam("transfer")).returning(*TRANSFERS.c)
 
 
 async def open_transfer(
@@ -36,11 +41,9 @@ async def open_transfer(
 
 
 async def change(session: AsyncSession, transfer_id: str, **values: Any) -> Transfer:
-    row = await session.get_one(Transfer, transfer_id)
-    for name, value in values.items():
-        setattr(row, name, value)
-    await session.flush()
-    return row
+    """The row as it is now: a copy, which the session does not watch."""
+    row = (await session.execute(CHANGE, {"transfer": transfer_id} | values)).one()
+    return Transfer(**row._mapping)
 
 
 async def was_held(session: AsyncSession, workflow_id: str) -> bool:
