@@ -1,17 +1,20 @@
 """The edge: what happens to every request before and after its route.
 
-Each has an id, one line in the log, and an answer in the one shape whatever goes wrong. The
-product's clients join paths in several ways; all of them lead to `/v2`.
+Each has an id, one line in the log, a head of bounded size, and an answer in the one shape whatever
+goes wrong, with headers that keep browsers from doing anything clever with it. The product's
+clients join paths in several ways; all of them lead to `/v2`.
 """
 
 import logging
 import re
 import time
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import Request
 from starlette import types
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import ApiError, explain, problem
@@ -21,6 +24,26 @@ REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z", re.ASCII)
 # `finaegis` 1.0.2 joins its base URL and a path so that the last part of the base may be lost:
 # `/api/v2` and `accounts` make `/api/accounts`, and `/v2` and `accounts` make `/accounts`.
 AT_THE_ROOT: Final = ("/accounts", "/transactions", "/transfers", "/webhooks")
+
+# A head that came in one piece has passed the server's own limit, which bounds what it waits for.
+HEAD_BYTES_MAX: Final = 16_384
+HEADERS_MAX: Final = 100
+CLIENT_GONE: Final = 499
+
+NOTHING_ACTIVE: Final = "default-src 'none'; frame-ancestors 'none'"
+# The documentation page is the framework's: its script and style come from where it says.
+CONTENT_POLICIES: Final = {
+    "/docs": "default-src 'none'; connect-src 'self'; img-src 'self' data: https:; "
+    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
+}
+EVERY_ANSWER: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+OVER_TLS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 logger = logging.getLogger("sagapost.api")
 
@@ -39,9 +62,12 @@ class Edge:
         request = Request(scope, receive)
         request.state.request_id = _request_id(request)
         scope["path"] = canonical_path(scope["path"])
-        answer = _Answer(send, request.state.request_id)
+        answer = _Answer(send, request)
         try:
+            _check_head(scope)
             await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            answer.status = CLIENT_GONE  # Nobody is there to be answered.
         except Exception as error:
             if answer.status:
                 raise  # Half of an answer is gone: all that is left is to break it off.
@@ -51,19 +77,24 @@ class Edge:
 
 
 class _Answer:
-    """Notes the status of what is sent, and puts the request's id on it."""
+    """Notes the status of what is sent, and puts on it what every answer has."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request: Request) -> None:
         self._send = send
-        self._request_id = request_id
+        self._headers = {
+            "X-Request-Id": request.state.request_id,
+            "Content-Security-Policy": CONTENT_POLICIES.get(request.url.path, NOTHING_ACTIVE),
+            **EVERY_ANSWER,
+            **(OVER_TLS if request.url.scheme == "https" else {}),
+        }
         self.status = 0
 
     async def send(self, part: types.Message) -> None:
         if part["type"] == "http.response.start":
             self.status = part["status"]
             headers = MutableHeaders(scope=part)
-            headers["X-Request-Id"] = self._request_id
-            headers.setdefault("Cache-Control", "no-store")
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
         await self._send(part)
 
 
@@ -75,6 +106,15 @@ def canonical_path(path: str) -> str:
         path = path.removeprefix("/api").removeprefix("/v2")
         return f"/v2{path}"
     return f"/v2{path}" if path.startswith(AT_THE_ROOT) else path
+
+
+def _check_head(scope: Scope) -> None:
+    headers = scope["headers"]
+    size = len(scope["query_string"]) + sum(len(name) + len(value) for name, value in headers)
+    if len(headers) > HEADERS_MAX or size > HEAD_BYTES_MAX:
+        raise ApiError(
+            f"a request has at most {HEADERS_MAX} headers, of {HEAD_BYTES_MAX} bytes in all"
+        ).under(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
 
 
 def _explained(error: Exception) -> ApiError:

@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Iterator
 from functools import partial
+from ipaddress import ip_address
 
 import uvicorn
 from temporalio.client import Client
 
 from api.app import create_app
+from api.connections import ServerConfig
 from api.dependencies import Services
 from runtime.database import Database
 from runtime.keyfile import secrets_keys
@@ -21,6 +24,8 @@ from runtime.wakeup import Bell
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LET_END_S = 10
+
+logger = logging.getLogger("sagapost.api")
 
 
 async def run(settings: Settings) -> None:
@@ -41,20 +46,30 @@ async def run(settings: Settings) -> None:
 
 async def serve(services: Services) -> None:
     settings = services.settings
-    config = uvicorn.Config(
-        create_app(services),
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=LET_END_S,
-    )
-    server = _Server(config)
+    warn_of_plain_text(settings)
+    server = _Server(ServerConfig(create_app(services), settings, let_end_s=LET_END_S))
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, partial(_stop, server))
     await server.serve()
+
+
+def warn_of_plain_text(settings: Settings) -> None:
+    """Keys and money cross this socket, and it does not speak TLS."""
+    if not is_loopback(settings.api_host):
+        logger.warning(
+            "the API listens beyond this machine without TLS: put a proxy that ends TLS in front",
+            extra={"address": settings.api_host, "see": "docs/deploy.md"},
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def connect_lazily(settings: Settings) -> Client:
