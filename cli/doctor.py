@@ -4,23 +4,16 @@ import asyncio
 import platform
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 from sqlalchemy.engine import URL, make_url
 
 from cli.console import EXIT_FAILED, load_settings, screen
+from cli.findings import Finding
 from runtime.data_folder import is_locked, make_data_folder
 from runtime.errors import BinaryMissing, DataFolderUnusable
 from runtime.settings import Settings
-
-
-@dataclass(frozen=True)
-class Finding:
-    ok: bool
-    subject: str
-    text: str
 
 
 def doctor() -> None:
@@ -45,7 +38,13 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield _data_folder(settings, running=running)
     for finding in _ports(settings, running=running):
         yield finding
-    yield await _database(settings)
+    database = await _database(settings)
+    yield database
+    if database.ok and not _is_missing_file(make_url(settings.resolved_database_url)):
+        from cli.checkup import check_up
+
+        for finding in await check_up(settings.resolved_database_url):
+            yield finding
     yield await _temporal(settings, running=running)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.reconcile import Held, Left
-from domain.saga import ENDED
+from domain.saga import ENDED, SagaState
 from storage.ledger_tables import Hold
 from storage.saga_log import RUNS
 from storage.tables import Installation, SagaRun, Tenant
@@ -91,6 +91,28 @@ async def left_holds(session: AsyncSession, *, most: int = 100) -> list[LeftHold
         .limit(most)
     )
     return [LeftHold(_held(row), row.workflow_id) for row in await session.execute(query)]
+
+
+async def runs_in_need(session: AsyncSession, *, most: int) -> Sequence[SagaRun]:
+    """Runs that were ended from outside and that nobody has looked after since."""
+    needed = RUNS.c.failure["details"]["manual_intervention_required"].as_boolean()
+    query = select(SagaRun).where(RUNS.c.state.in_(ENDED), needed.is_(True))
+    return (await session.scalars(query.order_by(RUNS.c.ended_at).limit(most))).all()
+
+
+async def stuck_runs(session: AsyncSession, *, most: int) -> Sequence[str]:
+    query = select(RUNS.c.workflow_id).where(RUNS.c.state == SagaState.STUCK)
+    return (await session.scalars(query.order_by(RUNS.c.started_at).limit(most))).all()
+
+
+async def not_begun(session: AsyncSession, *, accepted_before: datetime) -> int:
+    """How many runs were accepted before then and have not begun."""
+    query = (
+        select(func.count())
+        .select_from(RUNS)
+        .where(RUNS.c.state == SagaState.ACCEPTED, RUNS.c.accepted_at < accepted_before)
+    )
+    return await session.scalar(query) or 0
 
 
 def _held(row: Any) -> Held:
