@@ -22,8 +22,7 @@ from storage.lifecycle_tables import ReplayJob, SecretRotation
 TENANT_ID = SearchAttributeKey.for_keyword("TenantId")
 ENDPOINT_ID = SearchAttributeKey.for_keyword("EndpointId")
 
-# Five is the least urgent: fresh deliveries are of priority three.
-REPLAY_PRIORITY = Priority(priority_key=5)
+LEAST_URGENT = 5  # Fresh deliveries are of priority three.
 
 
 def replay_workflow_id(job_id: str) -> str:
@@ -42,7 +41,7 @@ async def tell_replay(temporal: Client, job: ReplayJob) -> None:
         id=replay_workflow_id(job.id),
         task_queue=DELIVERY_QUEUE,
         start_signal="look_again",
-        priority=REPLAY_PRIORITY,
+        priority=Priority(priority_key=LEAST_URGENT, fairness_key=job.tenant_id),
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         search_attributes=_attributes(job.tenant_id, job.endpoint_id),

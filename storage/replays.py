@@ -127,7 +127,7 @@ async def create_job(
         tenant_id=endpoint.tenant_id,
         endpoint_id=endpoint.id,
         since=filter.since,
-        until=filter.until,
+        until=min(filter.until, now),  # What is told from now on arrives by itself.
         event_types=list(filter.event_types),
         states=list(filter.states),
         never_attempted=filter.never_attempted,

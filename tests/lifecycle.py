@@ -1,6 +1,7 @@
 """A small Sagapost for tests: endpoints, events, and on request everything that sends them."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from domain.signing import Secret, new_secret
 from runtime.database import Database
 from runtime.safe import seal_secret
 from runtime.settings import Settings
+from runtime.temporal import DELIVERY_QUEUE, RETRY_QUEUE
 from runtime.vault import Vault
 from storage import replays
 from storage.lifecycle_tables import ReplayJob
@@ -144,6 +146,7 @@ async def sending(
     async with (
         build(settings, house.database, temporal) as implementations,
         worker(temporal, queue, implementations.deliveries),
+        worker(temporal, f"{queue}-retries", implementations.retries),
     ):
         relay = asyncio.create_task(Relay(house.database, temporal, settings).run())
         try:
@@ -156,8 +159,11 @@ async def sending(
 def own_queue(monkeypatch: pytest.MonkeyPatch) -> str:
     """A task queue of the test's own: no worker of another test takes its workflows."""
     queue = f"deliveries-{uuid4()}"
-    for module in ("runtime.lifecycle", "worker.relay", "worker.upkeep"):
-        monkeypatch.setattr(f"{module}.DELIVERY_QUEUE", queue)
+    for module in [*sys.modules.values()]:
+        if getattr(module, "DELIVERY_QUEUE", None) == DELIVERY_QUEUE:
+            monkeypatch.setattr(module, "DELIVERY_QUEUE", queue)
+        if getattr(module, "RETRY_QUEUE", None) == RETRY_QUEUE:
+            monkeypatch.setattr(module, "RETRY_QUEUE", f"{queue}-retries")
     return queue
 
 

@@ -1,0 +1,288 @@
+"""Rotations in virtual time: a week of overlap passes in a moment, and every instant is exact."""
+
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from standardwebhooks import Webhook
+from temporalio import activity
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from activities.addressees import AddressBook
+from activities.rotations import SqlRotationActivities
+from domain.delivery import STANDARD_SCHEDULE
+from domain.signing import Secret, new_secret, signature_headers
+from runtime.database import Database
+from runtime.lifecycle import rotation_workflow_id, tell_rotation
+from runtime.safe import seal_secret
+from runtime.temporal import CONVERTER
+from storage import secrets
+from storage.lifecycle_tables import SecretRotation
+from storage.secrets import RotationOrder
+from storage.tables import Endpoint
+from storage.types import utc_now
+from tests.conftest import worker
+from tests.lifecycle import BY, House, lifecycle_settings, own_queue
+from tests.runtime.clients import post, webhook_client
+from tests.runtime.receivers import OK, Receiver, always, receiving
+from worker.upkeep import Upkeep
+from workflows.rotate_secret import RotateSecret
+
+TEST_SERVER = Path(sys.executable).parent / "temporal-test-server"
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(TEST_SERVER), data_converter=CONVERTER
+    ) as environment:
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace="default",
+                search_attributes=dict.fromkeys(("TenantId", "EndpointId"), keyword),
+            )
+        )
+        yield environment
+
+
+@pytest.fixture
+def house(sqlite: Database) -> House:
+    return House(sqlite)
+
+
+@pytest_asyncio.fixture
+async def queue(
+    house: House, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    activities = SqlRotationActivities(house.database, now=virtual_now)
+    async with worker(skipping.client, own_queue(monkeypatch), [activities]):
+        yield
+
+
+@pytest_asyncio.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving(always(OK)) as receiver:
+        yield receiver
+
+
+@pytest.mark.usefixtures("queue")
+async def test_the_old_secret_stops_signing_at_the_very_end_of_the_overlap(
+    house: House, skipping: WorkflowEnvironment, receiver: Receiver
+) -> None:
+    old, new = new_secret(), new_secret()
+    endpoint = await house.endpoint(old, url=receiver.url)
+    rotation = await rotate(house, endpoint, new, at=await skipping.get_current_time())
+    await tell_rotation(skipping.client, rotation)
+
+    # (how long before the end of the overlap, whether a receiver with the old secret is content)
+    for before, trusted in ((DAY, True), (12 * 60 * 60 * SECOND, True), (10 * SECOND, True)):
+        await sleep_until(skipping, rotation.ends_at - before)
+        await send(house, endpoint, await skipping.get_current_time())
+        assert verifies(receiver, new)
+        assert verifies(receiver, old) is trusted
+    assert await outcome(skipping, endpoint, rotation.ends_at) == "completed"
+    for after in (timedelta(), 10 * SECOND, 30 * DAY):
+        await sleep_until(skipping, rotation.ends_at + after)
+        await send(house, endpoint, rotation.ends_at + after)
+        assert verifies(receiver, new)
+        assert not verifies(receiver, old)
+
+
+@pytest.mark.usefixtures("queue")
+async def test_expired_secrets_never_sign_even_if_no_workflow_ever_ran(
+    house: House, receiver: Receiver
+) -> None:
+    """A peer's defect: keys that still sign after expiry, as only a job switched them off."""
+    old, new = new_secret(), new_secret()
+    endpoint = await house.endpoint(old, url=receiver.url)
+    now = utc_now()
+    rotation = await rotate(house, endpoint, new, at=now)
+
+    signed = []
+    for moment in (now, rotation.ends_at - timedelta(microseconds=1), rotation.ends_at):
+        await send(house, endpoint, moment)
+        signed.append(header(receiver, "webhook-signature").count("v1,"))
+
+    assert signed == [2, 2, 1]
+
+
+@pytest.mark.parametrize("overlap", [timedelta(), 90 * SECOND, timedelta(hours=1), 7 * DAY])
+@pytest.mark.usefixtures("queue")
+async def test_an_expiry_in_seconds_is_an_expiry_in_seconds(
+    house: House, skipping: WorkflowEnvironment, overlap: timedelta
+) -> None:
+    """A peer's defect: secret expiry that mixes seconds and hours."""
+    endpoint = await house.endpoint()
+    began = await skipping.get_current_time()
+    rotation = await rotate(house, endpoint, new_secret(), at=began, overlap=overlap)
+    await tell_rotation(skipping.client, rotation)
+
+    assert await outcome(skipping, endpoint, began + overlap) == "completed"
+
+    async with house.database.read() as session:
+        ended = await session.get_one(SecretRotation, rotation.id)
+    assert ended.ends_at == began + overlap
+    assert ended.ended_at is not None
+    assert timedelta() <= ended.ended_at - ended.ends_at < 5 * SECOND
+
+
+@pytest.mark.usefixtures("queue")
+async def test_a_rotation_is_announced_once_and_its_old_secret_destroyed_at_its_end(
+    house: House, skipping: WorkflowEnvironment
+) -> None:
+    endpoint = await house.endpoint()
+    rotation = await rotate(house, endpoint, new_secret(), at=await skipping.get_current_time())
+    await tell_rotation(skipping.client, rotation)
+    await tell_rotation(skipping.client, rotation)
+    await outcome(skipping, endpoint, rotation.ends_at)
+
+    [event] = await house.rows("SELECT type, body FROM events")
+    assert event.type == "system.status_change"
+    assert b'"reason":"secret_rotation"' in event.body
+    assert rotation.id.encode() in event.body
+    assert await house.value("SELECT count(*) FROM endpoint_secrets") == 1
+    changes = await house.rows("SELECT change FROM secret_changes ORDER BY id")
+    assert [change for (change,) in changes] == ["created", "expires", "announced", "expired"]
+
+
+@pytest.mark.usefixtures("queue")
+async def test_rolled_back_its_workflow_has_nothing_left_to_wait_for(
+    house: House, skipping: WorkflowEnvironment, receiver: Receiver
+) -> None:
+    old, new = new_secret(), new_secret()
+    endpoint = await house.endpoint(old, url=receiver.url)
+    began = await skipping.get_current_time()
+    rotation = await rotate(house, endpoint, new, at=began, overlap=7 * DAY)
+    await tell_rotation(skipping.client, rotation)
+    await sleep_until(skipping, began + DAY)
+
+    back_at = await skipping.get_current_time()
+    rotation = await house.database.transact(
+        lambda session: secrets.roll_back(session, endpoint, actor=BY, now=back_at)
+    )
+    await tell_rotation(skipping.client, rotation)
+    await outcome(skipping, endpoint, back_at)
+
+    assert await skipping.get_current_time() - back_at < 30 * SECOND
+    await send(house, endpoint, back_at)
+    assert verifies(receiver, old)
+    assert not verifies(receiver, new)
+
+
+@pytest.mark.usefixtures("queue")
+async def test_a_rotation_that_follows_at_once_is_seen_to_by_the_same_run(
+    house: House, skipping: WorkflowEnvironment
+) -> None:
+    endpoint = await house.endpoint()
+    first = await rotate(house, endpoint, new_secret(), at=await skipping.get_current_time())
+    await tell_rotation(skipping.client, first)
+    await skipping.sleep(DAY / 2)
+    now = await skipping.get_current_time()
+    await house.database.transact(
+        lambda session: secrets.roll_back(session, endpoint, actor=BY, now=now)
+    )
+    second = await rotate(house, endpoint, new_secret(), at=now + SECOND)
+    await tell_rotation(skipping.client, second)
+
+    assert await outcome(skipping, endpoint, second.ends_at) == "completed"
+
+    states = await house.rows("SELECT state FROM secret_rotations ORDER BY id")
+    assert [state for (state,) in states] == ["rolled_back", "completed"]
+
+
+@pytest.mark.usefixtures("queue")
+async def test_a_rotation_whose_workflow_is_missing_is_told_to_the_engine_again(
+    house: House, skipping: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    endpoint = await house.endpoint()
+    await rotate(house, endpoint, new_secret(), at=utc_now() - 2 * DAY)
+
+    await Upkeep(house.database, skipping.client, lifecycle_settings(tmp_path)).look()
+
+    assert await handle_of(skipping.client, endpoint).result() == "completed"
+
+
+@pytest.mark.usefixtures("queue")
+async def test_no_secret_is_in_the_history_of_a_rotation(
+    house: House, skipping: WorkflowEnvironment
+) -> None:
+    endpoint = await house.endpoint(old := new_secret())
+    now = await skipping.get_current_time()
+    rotation = await rotate(house, endpoint, new := new_secret(), at=now)
+    await tell_rotation(skipping.client, rotation)
+    await outcome(skipping, endpoint, rotation.ends_at)
+
+    history = await handle_of(skipping.client, endpoint).fetch_history()
+    kept = b"".join(event.SerializeToString() for event in history.events)
+
+    assert rotation.id.encode() in kept
+    assert old.reveal().encode() not in kept
+    assert new.reveal().encode() not in kept
+
+
+def virtual_now() -> datetime:
+    """The time by the server's clock, at which this activity began."""
+    return activity.info().started_time.astimezone(UTC)
+
+
+async def rotate(
+    house: House,
+    endpoint: Endpoint,
+    secret: Secret,
+    *,
+    at: datetime,
+    overlap: timedelta = DAY,
+) -> SecretRotation:
+    order = RotationOrder(seal_secret(house.vault, endpoint.id, secret), BY, overlap)
+    return await house.database.transact(
+        lambda session: secrets.rotate(session, endpoint, order, now=at)
+    )
+
+
+async def send(house: House, endpoint: Endpoint, moment: datetime) -> None:
+    """POST one event, signed as it is at that moment."""
+    book = AddressBook(house.vault, schedule=STANDARD_SCHEDULE)
+    async with house.database.read() as session:
+        addressee = (await book.look_up(session, [endpoint.id]))[endpoint.id]
+    headers = signature_headers(addressee.keys, event_id="evt_1", sent_at=moment, body=b"{}")
+    async with webhook_client() as client:
+        assert (await post(client, addressee.url, headers=headers)).succeeded
+
+
+def header(receiver: Receiver, name: str) -> str:
+    lines = receiver.lines()
+    [value] = [line.split(": ", 1)[1] for line in lines if line.lower().startswith(f"{name}: ")]
+    return value
+
+
+def verifies(receiver: Receiver, secret: Secret) -> bool:
+    """Whether a receiver that knows this secret trusts the last POST: by a library not ours."""
+    signature = header(receiver, "webhook-signature")
+    moment = datetime.fromtimestamp(int(header(receiver, "webhook-timestamp")), UTC)
+    expected = Webhook(secret.reveal()).sign("evt_1", moment, "{}")
+    return expected in signature.split(" ")
+
+
+async def sleep_until(skipping: WorkflowEnvironment, moment: datetime) -> None:
+    left = moment - await skipping.get_current_time()
+    if left > timedelta():
+        await skipping.sleep(left)
+
+
+async def outcome(skipping: WorkflowEnvironment, endpoint: Endpoint, ends_at: datetime) -> str:
+    """What the workflow came to, with its waiting skipped."""
+    await sleep_until(skipping, ends_at + SECOND)
+    return await handle_of(skipping.client, endpoint).result()
+
+
+def handle_of(temporal: Client, endpoint: Endpoint) -> WorkflowHandle[RotateSecret, str]:
+    return temporal.get_workflow_handle_for(RotateSecret.run, rotation_workflow_id(endpoint.id))
