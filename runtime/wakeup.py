@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from sqlalchemy.engine import make_url
 
 CHANNEL = "sagapost_deliveries"
 LISTEN_AGAIN_S = 1.0
@@ -73,10 +74,15 @@ class Bell:
         if len(str(path)) > SOCKET_PATH_MAX:
             return
         path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)  # noqa: FBT003
-        self._socket.bind(str(path))
-        self._path = path
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            listening.bind(str(path))
+        except OSError:  # Some file systems know no sockets.
+            listening.close()
+            logger.warning("wakeup.no_socket", extra={"path": str(path)})
+            return
+        listening.setblocking(False)  # noqa: FBT003
+        self._socket, self._path = listening, path
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._heard)
 
     def heard(self, *_: Any) -> None:
@@ -103,23 +109,39 @@ def _ring_others(folder: Path) -> None:
     for path in folder.glob("relay-*.sock"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
             bell.setblocking(False)  # noqa: FBT003
-            bell.sendto(b"1", str(path))
+            try:
+                bell.sendto(b"1", str(path))
+            except ConnectionRefusedError:  # Of a worker that was killed.
+                path.unlink()
 
 
 async def listen_for_ever(url: str, bell: Bell) -> None:
     """Hear PostgreSQL's NOTIFY until cancelled; a lost connection is made again."""
+    arguments = _connect_arguments(url)
     while True:
         try:
-            connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-            await _listen(connection, bell)
-        except (OSError, asyncpg.PostgresError):
+            connection = await asyncpg.connect(**arguments)
+            try:
+                await _listen(connection, bell)
+            finally:
+                connection.terminate()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             logger.warning("wakeup.listen_lost")
         await asyncio.sleep(LISTEN_AGAIN_S)
+
+
+def _connect_arguments(url: str) -> dict[str, Any]:
+    """What SQLAlchemy would give the driver: a URL's options have names of SQLAlchemy's own."""
+    parsed = make_url(url)
+    _, arguments = parsed.get_dialect()().create_connect_args(parsed)
+    for option in ("prepared_statement_cache_size", "prepared_statement_name_func"):
+        arguments.pop(option, None)
+    return dict(arguments)
 
 
 async def _listen(connection: Any, bell: Bell) -> None:
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _: lost.set())
     await connection.add_listener(CHANNEL, bell.heard)
-    bell.heard()
+    bell.heard()  # For what was told while nobody listened.
     await lost.wait()

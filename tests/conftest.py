@@ -17,6 +17,7 @@ from runtime.database import Database
 from runtime.embedded import SEARCH_ATTRIBUTES
 from runtime.temporal import CONVERTER, ErrorsAsFailures, activity_methods, workflow_runner
 from storage.tables import Tenant
+from tests.figures import figure, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 from tests.schema import make_schema
 from workflows.registry import all_workflows
 
@@ -73,6 +74,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture
 async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
     async with fresh_database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}") as database:
+        yield database
+
+
+@pytest_asyncio.fixture
+async def postgresql(postgresql_url: str) -> AsyncIterator[Database]:
+    async with fresh_database(postgresql_url) as database:
         yield database
 
 
