@@ -128,14 +128,14 @@ class House:
 
 
 def lifecycle_settings(folder: Path, **more: Any) -> Settings:
-    return Settings(
-        data_dir=folder,
-        secrets_key="A" * 43 + "=",  # KEY
-        endpoint_allow_cidrs="127.0.0.0/8",
-        endpoint_allow_http=True,
-        relay_poll_interval="50ms",
-        **more,
-    )
+    usual: dict[str, Any] = {
+        "data_dir": folder,
+        "secrets_key": "A" * 43 + "=",  # KEY
+        "endpoint_allow_cidrs": "127.0.0.0/8",
+        "endpoint_allow_http": True,
+        "relay_poll_interval": "50ms",
+    }
+    return Settings(**(usual | more))
 
 
 @asynccontextmanager
