@@ -10,9 +10,25 @@ from typing import NoReturn
 
 import typer
 
-from cli import api, demo, doctor, listen, migrate, new_saga, sagas, settings, up, worker
+from cli import (
+    api,
+    demo,
+    doctor,
+    listen,
+    migrate,
+    new_saga,
+    sagas,
+    secrets,
+    settings,
+    trigger,
+    up,
+    worker,
+)
 
-COMMANDS = (demo, up, listen, new_saga, sagas, doctor, settings, migrate, worker, api)
+COMMANDS = (
+    *(demo, up, listen, trigger, new_saga, sagas, doctor, settings, secrets),
+    *(migrate, worker, api),
+)
 
 
 def make_app() -> typer.Typer:
