@@ -8,6 +8,7 @@ statements run where they are called, while BEGIN and COMMIT, which may wait, ru
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
@@ -16,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from runtime.wakeup import Bell
+from runtime.writer_lock import WriterLock
 from storage.outbox import DELIVERIES_ADDED
 
 Result = TypeVar("Result")
@@ -23,18 +25,43 @@ Work = Callable[[AsyncSession], Awaitable[Any]]
 
 BUSY_TIMEOUT_S = 30
 GROUP_MAX = 64
-MAY_WAIT = ("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA")
 
 
 class InlineConnection(aiosqlite.Connection):
     """Runs statements in the caller's thread; what may wait for a lock or the disk, in its own."""
 
+    lock: WriterLock
+
     async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        of_connection = isinstance(getattr(fn, "__self__", None), sqlite3.Connection)
-        waits = of_connection and fn.__name__ in ("commit", "rollback", "close")
-        if waits or (args and isinstance(args[0], str) and args[0].startswith(MAY_WAIT)):
-            return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+        if args and isinstance(args[0], str) and args[0].startswith("BEGIN"):
+            return await self._in_thread(self._begin, fn, *args)
+        if isinstance(getattr(fn, "__self__", None), sqlite3.Connection):
+            if fn.__name__ in ("commit", "rollback"):
+                return await self._in_thread(self._end, fn)
+            if fn.__name__ == "close":
+                return await self._in_thread(self._close, fn)
         return fn(*args, **kwargs)
+
+    async def _in_thread(self, fn: Any, *args: Any) -> Any:
+        return await super()._execute(fn, *args)  # type: ignore[no-untyped-call]
+
+    def _begin(self, execute: Any, *args: Any) -> Any:
+        self.lock.acquire()
+        try:
+            return execute(*args)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _end(self, commit_or_rollback: Any) -> None:
+        try:
+            commit_or_rollback()
+        finally:
+            self.lock.release()
+
+    def _close(self, close: Any) -> None:
+        close()
+        self.lock.close()
 
 
 def reader_engine(url: str, *, pool_size: int) -> AsyncEngine:
@@ -50,7 +77,8 @@ def reader_engine(url: str, *, pool_size: int) -> AsyncEngine:
 
 
 def writer_engine(url: str) -> AsyncEngine:
-    path = make_url(url).database or ":memory:"
+    path = make_url(url).database
+    assert path, "a database in memory is one connection's own: give a file"
 
     async def connect() -> aiosqlite.Connection:
         return await _open(path)
@@ -63,6 +91,7 @@ async def _open(path: str) -> aiosqlite.Connection:
     template = aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
     connection = InlineConnection(template._connector, iter_chunk_size=64)
     connection._thread.daemon = True
+    connection.lock = WriterLock(Path(path))
     return await connection
 
 
