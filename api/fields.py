@@ -31,7 +31,10 @@ def _string_or_integer(value: Any) -> Any:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("this is before the first year, or after the last") from None
 
 
 class Body(BaseModel):

@@ -44,8 +44,9 @@ Render = Callable[[AsyncSession, SagaRun], Awaitable[Body]]
 class Order:
     """A saga that a caller asks for. `request` is what the engine gets; `kept` stays with us.
 
-    `accounts` are the customer accounts it needs, by the field that named each. `row` makes the
-    row of the resource that it is about, where it has one.
+    `accounts` are the customer accounts it needs, by the field that named each; `check` says no
+    before anything is written. `row` makes the row of the resource that it is about, where it has
+    one. `completed_status` is what its outcome is answered with if it completed.
     """
 
     saga_type: str
@@ -54,7 +55,9 @@ class Order:
     location: str
     kept: dict[str, Any] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
+    check: Callable[[AsyncSession], Awaitable[None]] | None = None
     row: Callable[[str], SQLModel] | None = None
+    completed_status: int = 201
 
     @property
     def workflow_id(self) -> str:
@@ -107,7 +110,7 @@ class Starter:
             workflow_id = reply.headers[WORKFLOW_ID]
             await self._tell_engine(workflow_id)
             if wait and await self._ends_within(workflow_id, wait):
-                reply = await self._outcome(reply, render, must_complete=must_complete)
+                reply = await self._outcome(order, reply, render, must_complete=must_complete)
         return self._once.send(reply)
 
     async def _tell_engine(self, workflow_id: str) -> None:
@@ -134,7 +137,7 @@ class Starter:
         return True
 
     async def _outcome(
-        self, accepted: Reply[Body], render: Render[Body], *, must_complete: bool
+        self, order: Order, accepted: Reply[Body], render: Render[Body], *, must_complete: bool
     ) -> Reply[Body]:
         async with self._shared.database.read() as session:
             run = await session.get_one(SagaRun, accepted.headers[WORKFLOW_ID])
@@ -144,7 +147,7 @@ class Starter:
         completed = run.state == SagaState.COMPLETED
         if must_complete and not completed:
             raise failure_of(run)
-        reply = replace(accepted, body=body, status=201 if completed else 200)
+        reply = replace(accepted, body=body, status=order.completed_status if completed else 200)
         await self._once.settle(reply)
         return reply
 
@@ -176,6 +179,8 @@ async def _accept(session: AsyncSession, order: Order, caller: Caller) -> SagaRu
     if known is not None:
         return known
     await _check_accounts(session, order, caller)
+    if order.check is not None:
+        await order.check(session)
     await accept(session, run, order.rows(caller))
     return run
 

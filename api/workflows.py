@@ -2,23 +2,23 @@
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Allowed, Caller
 from api.dependencies import Services, Session, Shared, Wait
-from api.errors import Invalid, NotFound, by_field
+from api.errors import Invalid, NotFound
 from api.fields import Body
+from api.orders import field_names, request_of
 from api.paging import InWindow, Pages
 from api.shapes import Data, Page, Timestamp, View
 from api.starting import Order, Starting
-from api.workflow_types import input_adapter
 from domain.ids import new_uuid
 from domain.saga import SagaRequest, SagaState
 from storage.listing import find_own
@@ -194,14 +194,9 @@ def _order(body: WorkflowStart) -> Order:
 
 
 def _request(saga: SagaType, given: dict[str, JsonValue]) -> SagaRequest:
-    known = {field.name for field in fields(saga.request_type)}
-    if unknown := sorted(given.keys() - known):
+    if unknown := sorted(given.keys() - field_names(saga)):
         raise Invalid({f"input.{name}": [f"{saga.name} has no such field"] for name in unknown})
-    try:
-        request: Any = input_adapter(saga).validate_json(json.dumps(given))
-    except ValidationError as error:
-        raise Invalid(by_field(error.errors(), within="input")) from None
-    assert isinstance(request, SagaRequest)
+    request = request_of(saga, given, within="input")
     if not request.id:
         return replace(request, id=new_uuid())
     if not ID_PATTERN.match(request.id):

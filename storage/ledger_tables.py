@@ -26,7 +26,7 @@ class Account(SQLModel, table=True):
         CheckConstraint("status IN ('pending','active','frozen','closed')", "account_status"),
         # A colon marks the bank's own ledger accounts, which have no limit.
         CheckConstraint("id NOT LIKE '%:%' AND id NOT LIKE '%/%'", "account_id"),
-        Index("accounts_of_tenant", "tenant_id", "id"),
+        Index("accounts_of_tenant", "tenant_id", "created_at", "id"),
     )
 
     id: str = Field(primary_key=True)

@@ -9,42 +9,14 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from storage.access_tables import ApiKey as ApiKey
+from storage.access_tables import IdempotencyKey as IdempotencyKey
+from storage.access_tables import Tenant as Tenant
 from storage.types import BigInt, UtcDateTime, utc_now
 
 UNSETTLED = "state IN ('pending','claimed','retrying','parked')"
 HOLDS_UP = "ordering_key IS NOT NULL AND state IN ('claimed','retrying','parked')"
 WAITS_FOR_ENDPOINT = "state = 'parked' AND hold IS NULL"
-
-
-class Tenant(SQLModel, table=True):
-    """A customer of this installation. Nothing of one tenant is visible to another."""
-
-    __tablename__ = "tenants"
-
-    id: str = Field(primary_key=True)
-    name: str
-    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
-
-
-class ApiKey(SQLModel, table=True):
-    """A bearer key. Only its digest is kept; `id` is the part that is not secret."""
-
-    __tablename__ = "api_keys"
-
-    id: str = Field(primary_key=True)
-    tenant_id: str = Field(foreign_key="tenants.id", index=True)
-    name: str
-    prefix: str = Field(description="sp_live or sp_test")
-    last4: str
-    digest: bytes = Field(sa_type=LargeBinary, description="SHA-256 of the whole key")
-    scopes: list[str] = Field(sa_type=JSON)
-    allow_cidrs: list[str] = Field(default_factory=list, sa_type=JSON)
-    is_root: bool = False
-    replaces: str | None = None
-    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
-    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Endpoint(SQLModel, table=True):
@@ -262,12 +234,23 @@ class SagaRun(SQLModel, table=True):
             "'completed','failed','timed_out','cancelled')",
             "saga_state",
         ),
-        Index("saga_runs_of_tenant", "tenant_id", "accepted_at"),
+        Index("saga_runs_of_tenant", "tenant_id", "accepted_at", "workflow_id"),
+        Index("saga_runs_of_tenant_by_type", "tenant_id", "type", "accepted_at", "workflow_id"),
         Index(
             "saga_runs_accepted",
             "accepted_at",
             sqlite_where=text("state = 'accepted'"),
             postgresql_where=text("state = 'accepted'"),
+        ),
+        # Nearly all are completed: those are found without an index of their own.
+        Index(
+            "saga_runs_of_tenant_by_state",
+            "tenant_id",
+            "state",
+            "accepted_at",
+            "workflow_id",
+            sqlite_where=text("state <> 'completed'"),
+            postgresql_where=text("state <> 'completed'"),
         ),
         Index("saga_runs_of_subject", "subject_id"),
     )
@@ -322,9 +305,18 @@ class Transfer(SQLModel, table=True):
     __tablename__ = "transfers"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", "transfer_amount"),
-        Index("transfers_of_tenant", "tenant_id", "id"),
-        Index("transfers_from", "from_account", "id"),
-        Index("transfers_to", "to_account", "id"),
+        Index("transfers_of_tenant", "tenant_id", "created_at", "id"),
+        Index(
+            "transfers_of_tenant_by_status",
+            "tenant_id",
+            "status",
+            "created_at",
+            "id",
+            sqlite_where=text("status <> 'completed'"),
+            postgresql_where=text("status <> 'completed'"),
+        ),
+        Index("transfers_from", "from_account", "created_at", "id"),
+        Index("transfers_to", "to_account", "created_at", "id"),
     )
 
     id: str = Field(primary_key=True)
@@ -362,22 +354,6 @@ class ConnectorOperation(SQLModel, table=True):
     calls: int = Field(default=1, description="how often it was asked: faults are counted by it")
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
-
-
-class IdempotencyKey(SQLModel, table=True):
-    """The answer to a POST, kept in the transaction of its effect."""
-
-    __tablename__ = "idempotency_keys"
-
-    tenant_id: str = Field(primary_key=True)
-    route: str = Field(primary_key=True)
-    key: str = Field(primary_key=True)
-    fingerprint: str = Field(description="SHA-256 of the canonical body")
-    status_code: int | None = None
-    answer: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    headers: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
-    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
-    expires_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Installation(SQLModel, table=True):

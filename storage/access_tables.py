@@ -1,0 +1,56 @@
+"""Database tables of who may do what, how often, and whether it was done before."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from storage.types import UtcDateTime, utc_now
+
+
+class Tenant(SQLModel, table=True):
+    """A customer of this installation. Nothing of one tenant is visible to another."""
+
+    __tablename__ = "tenants"
+
+    id: str = Field(primary_key=True)
+    name: str
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class ApiKey(SQLModel, table=True):
+    """A bearer key. Only its digest is kept; `id` is the part that is not secret."""
+
+    __tablename__ = "api_keys"
+
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenants.id", index=True)
+    name: str
+    prefix: str = Field(description="sp_live or sp_test")
+    last4: str
+    digest: bytes = Field(sa_type=LargeBinary, description="SHA-256 of the whole key")
+    scopes: list[str] = Field(sa_type=JSON)
+    allow_cidrs: list[str] = Field(default_factory=list, sa_type=JSON)
+    is_root: bool = False
+    replaces: str | None = None
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """The answer to a POST, kept in the transaction of its effect."""
+
+    __tablename__ = "idempotency_keys"
+
+    tenant_id: str = Field(primary_key=True)
+    route: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    fingerprint: str = Field(description="SHA-256 of the canonical body")
+    status_code: int | None = None
+    answer: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    headers: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
