@@ -10,6 +10,11 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.menu.accounts import AccountChangeActivities as AccountChangeActivities
+from activities.menu.accounts import ClosingActivities as ClosingActivities
+from activities.menu.accounts import FreezeActivities as FreezeActivities
+from activities.menu.payments import PaymentActivities as PaymentActivities
+from activities.menu.reversals import ReversalActivities as ReversalActivities
 from domain.account import OpenAccountRequest
 from domain.batch import Claimed, ClaimSent, RetryRequest
 from domain.bookings import MoneyHold, MoneyMove, Settlement

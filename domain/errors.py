@@ -1,7 +1,9 @@
 """Every error this system raises on purpose.
 
     Refused                     a final "no": retrying cannot change the answer
-      AccountNotFound, AccountFrozen, AccountClosed, AccountHasBalance, AccountStateConflict
+      AccountNotFound, AccountNotActive, AccountFrozen, AccountClosed, AccountHasBalance
+      AccountAlreadyFrozen, AccountNotFrozen, AccountStateConflict
+      TransferNotFound, TransferNotReversible
       InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
@@ -55,6 +57,29 @@ class AccountClosed(Refused):
         super().__init__(f"account {account_id} is closed", account_uuid=account_id)
 
 
+class AccountNotActive(Refused):
+    """The account is not open yet."""
+
+    code = "account_not_active"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id} is not active yet", account_uuid=account_id)
+
+
+class AccountAlreadyFrozen(Refused):
+    code = "account_already_frozen"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id} is frozen already", account_uuid=account_id)
+
+
+class AccountNotFrozen(Refused):
+    code = "account_not_frozen"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id} is not frozen", account_uuid=account_id)
+
+
 class AccountHasBalance(Refused):
     code = "account_has_balance"
 
@@ -63,6 +88,19 @@ class AccountStateConflict(Refused):
     """The account is already in the state asked for, or cannot enter it."""
 
     code = "account_state_conflict"
+
+
+class TransferNotFound(Refused):
+    code = "transfer_not_found"
+
+    def __init__(self, transfer_id: str) -> None:
+        super().__init__(f"there is no transfer {transfer_id}", transfer_uuid=transfer_id)
+
+
+class TransferNotReversible(Refused):
+    """The transfer did not complete, was reversed before, or is too old."""
+
+    code = "transfer_not_reversible"
 
 
 class InsufficientFunds(Refused):

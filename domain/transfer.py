@@ -5,15 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain.account import AccountId, AssetCode
 from domain.errors import SameAccount
 from domain.money import AmountText, Money, parse_amount
 from domain.saga import SagaRequest
 from domain.sandbox import NO_FAULTS, Faults
 
 BASIS_POINTS = 10_000
-
-AccountId = Annotated[str, Field(description="account UUID", min_length=1, max_length=64)]
-AssetCode = Annotated[str, Field(description="ISO 4217 code or token symbol", max_length=8)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.account import OpenAccountRequest
+from domain.errors import AccountClosed, AccountNotFound
 from storage.ledger_tables import Account
 from storage.types import utc_now
 
@@ -27,6 +28,21 @@ async def ensure_account(
         )
     )
     await session.flush()
+
+
+async def lock_account(session: AsyncSession, tenant_id: str, account_id: str) -> Account:
+    """The row, locked until the commit. Raises AccountNotFound, also for another tenant's."""
+    row = await session.get(Account, account_id, with_for_update=True, populate_existing=True)
+    if row is None or row.tenant_id != tenant_id:
+        raise AccountNotFound(account_id)
+    return row
+
+
+async def check_open(session: AsyncSession, account_id: str) -> None:
+    """A frozen account may be paid back: it is theirs. Raises AccountClosed for a closed one."""
+    row = await session.get_one(Account, account_id, with_for_update={"read": True})
+    if row.status == "closed":
+        raise AccountClosed(account_id)
 
 
 async def change(session: AsyncSession, account_id: str, **values: Any) -> Account:

@@ -18,6 +18,7 @@ from sqlmodel import col
 from domain.errors import (
     AccountClosed,
     AccountFrozen,
+    AccountNotActive,
     AccountNotFound,
     DuplicateRequest,
     StepFenced,
@@ -35,6 +36,8 @@ __all__ = [
     "post",
     "release_hold",
 ]
+
+NOT_USABLE = {"frozen": AccountFrozen, "closed": AccountClosed, "pending": AccountNotActive}
 
 HOLDS: Any = Hold.__table__  # type: ignore[attr-defined]
 ENTRIES: Any = JournalEntryRow.__table__  # type: ignore[attr-defined]
@@ -78,17 +81,16 @@ async def check_accounts(
 ) -> list[Account]:
     """Lock the customer accounts' status until the commit, and refuse what may not move money.
 
-    Raises AccountNotFound (also for another tenant's), AccountFrozen or AccountClosed.
+    Raises AccountNotFound (also for another tenant's), AccountFrozen, AccountClosed or
+    AccountNotActive.
     """
     found = {account.id: account for account in await session.scalars(_shared(account_ids))}
     for account_id in account_ids:
         account = found.get(account_id)
         if account is None or account.tenant_id != tenant_id:
             raise AccountNotFound(account_id)
-        if account.status == "frozen":
-            raise AccountFrozen(account_id)
-        if account.status != "active":  # Closed, or not yet open.
-            raise AccountClosed(account_id)
+        if account.status != "active":
+            raise NOT_USABLE[account.status](account_id)
     return [found[account_id] for account_id in account_ids]
 
 

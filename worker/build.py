@@ -7,18 +7,23 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
+from activities.account_changes import SqlAccountChangeActivities
 from activities.accounts import SqlAccountActivities
 from activities.addressees import AddressBook
 from activities.bookings import SqlLedgerActivities
+from activities.closings import SqlClosingActivities
 from activities.connectors.fx import SandboxFx
 from activities.connectors.rail import SandboxRail
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
+from activities.freezes import SqlFreezeActivities
+from activities.payments import ConnectedPaymentActivities
 from activities.rails import ConnectedRailActivities
 from activities.reconciling import VisibilityReconcileActivities
 from activities.replays import SqlReplayActivities
 from activities.retention import SqlRetentionActivities
 from activities.rotations import SqlRotationActivities
+from activities.reversals import SqlReversalActivities
 from activities.sagas import SqlSagaActivities
 from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
@@ -75,12 +80,18 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlAccountActivities(steps),
         SqlLedgerActivities(steps),
         SqlTransferActivities(steps, fee_basis_points=fee),
-        ConnectedRailActivities(steps, SandboxRail(Sandbox("rail", database))),
+        SqlReversalActivities(steps),
+        ConnectedRailActivities(steps, rail),
+        ConnectedPaymentActivities(steps, rail),
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
     )
 
+    rail = SandboxRail(Sandbox("rail", database))
 
 def reconcile_implementation(database: Database, temporal: Client) -> VisibilityReconcileActivities:
     planned = {name: tuple(step.name for step in saga.steps) for name, saga in all_sagas().items()}
+        SqlAccountChangeActivities(steps),
+        SqlFreezeActivities(steps),
+        SqlClosingActivities(steps),
     sagas = SqlSagaActivities(database, Steps(database))
     return VisibilityReconcileActivities(database, temporal, sagas, planned)

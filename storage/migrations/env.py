@@ -11,9 +11,11 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
+import storage.account_tables
 import storage.endpoint_tables
 import storage.ledger_tables
 import storage.lifecycle_tables
+import storage.payment_tables
 import storage.tables  # noqa: F401 - registers the tables
 from storage.migrate import DatabaseIsNewer
 

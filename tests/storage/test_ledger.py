@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import (
     AccountClosed,
     AccountFrozen,
+    AccountNotActive,
     AccountNotFound,
     DuplicateRequest,
     InsufficientFunds,
@@ -326,7 +327,7 @@ async def test_an_entry_leaves_nothing_behind_when_its_unit_fails(database: Data
 
 @pytest.mark.parametrize(
     ("status", "refusal"),
-    [("frozen", AccountFrozen), ("closed", AccountClosed), ("pending", AccountClosed)],
+    [("frozen", AccountFrozen), ("closed", AccountClosed), ("pending", AccountNotActive)],
 )
 async def test_only_active_accounts_move_money(
     database: Database, status: str, refusal: type[Exception]

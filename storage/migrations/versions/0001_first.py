@@ -3,9 +3,11 @@
 from alembic import op
 from sqlmodel import SQLModel
 
+import storage.account_tables
 import storage.endpoint_tables
 import storage.ledger_tables
 import storage.lifecycle_tables
+import storage.payment_tables
 import storage.tables  # noqa: F401 - registers the tables
 from storage.ledger_rules import statements
 
