@@ -22,8 +22,8 @@ from activities.rails import ConnectedRailActivities
 from activities.reconciling import VisibilityReconcileActivities
 from activities.replays import SqlReplayActivities
 from activities.retention import SqlRetentionActivities
-from activities.rotations import SqlRotationActivities
 from activities.reversals import SqlReversalActivities
+from activities.rotations import SqlRotationActivities
 from activities.sagas import SqlSagaActivities
 from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
@@ -75,9 +75,13 @@ def lifecycle_implementations(settings: Settings, database: Database) -> tuple[o
 def saga_implementations(settings: Settings, database: Database) -> tuple[object, ...]:
     steps = Steps(database)
     fee = settings.transfer_fee_basis_points
+    rail = SandboxRail(Sandbox("rail", database))
     return (
         SqlSagaActivities(database, steps),
         SqlAccountActivities(steps),
+        SqlAccountChangeActivities(steps),
+        SqlFreezeActivities(steps),
+        SqlClosingActivities(steps),
         SqlLedgerActivities(steps),
         SqlTransferActivities(steps, fee_basis_points=fee),
         SqlReversalActivities(steps),
@@ -86,12 +90,8 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
     )
 
-    rail = SandboxRail(Sandbox("rail", database))
 
 def reconcile_implementation(database: Database, temporal: Client) -> VisibilityReconcileActivities:
     planned = {name: tuple(step.name for step in saga.steps) for name, saga in all_sagas().items()}
-        SqlAccountChangeActivities(steps),
-        SqlFreezeActivities(steps),
-        SqlClosingActivities(steps),
     sagas = SqlSagaActivities(database, Steps(database))
     return VisibilityReconcileActivities(database, temporal, sagas, planned)
