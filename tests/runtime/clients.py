@@ -1,13 +1,13 @@
 """Webhook clients for tests: loopback counts as public, and deadlines are short."""
 
 import ssl
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
 from domain.delivery import AttemptOutcome
 from domain.url_policy import UrlPolicy
+from runtime.address_guard import Resolver
 from runtime.http import ClientLimits, WebhookClient
 from tests.runtime.receivers import AUTHORITY
 
@@ -20,20 +20,20 @@ SHORT = ClientLimits(
 )
 
 
-def webhook_client(
-    policy: UrlPolicy = LOOPBACK, **options: Any
-) -> AbstractAsyncContextManager[WebhookClient]:
+def webhook_client(policy: UrlPolicy = LOOPBACK, **options: Any) -> WebhookClient:
     return WebhookClient(policy, **{"limits": SHORT, **options})
 
 
-def tls_client(port: int) -> AbstractAsyncContextManager[WebhookClient]:
+def tls_client(port: int, resolver: Resolver | None = None) -> WebhookClient:
     """Every name leads to loopback, may have this port, and is trusted if our authority says so."""
     context = ssl.create_default_context()
     AUTHORITY.configure_trust(context)
     policy = UrlPolicy(
         allow_http=True, ports=frozenset({port}), allow_networks=LOOPBACK.allow_networks
     )
-    return webhook_client(policy, resolver=StubResolver(["127.0.0.1"]), ssl_context=context)
+    return webhook_client(
+        policy, resolver=resolver or StubResolver(["127.0.0.1"]), ssl_context=context
+    )
 
 
 async def post(

@@ -105,6 +105,7 @@ async def receiving(
     answer: Answer,
     *,
     host: str = "127.0.0.1",
+    port: int = 0,
     tls: ssl.SSLContext | None = None,
     reads_bodies: bool = True,
 ) -> AsyncIterator[Receiver]:
@@ -117,7 +118,7 @@ async def receiving(
         tasks.add(task)
         await receiver.serve(reader, writer)
 
-    server = await asyncio.start_server(serve, host, 0, ssl=tls)
+    server = await asyncio.start_server(serve, host, port, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver
