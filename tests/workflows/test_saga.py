@@ -1,7 +1,13 @@
 import asyncio
+from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 
 from domain.saga import StepCall
 from tests.workflows.acting import (
@@ -305,8 +311,7 @@ async def test_cancelling_reaches_every_branch(temporal: Client) -> None:
     assert actors.calls.count("undo_two") == 2
 
 
-async def status_of(handle: object) -> WorkflowExecutionStatus | None:
+async def status_of(handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | None:
     with pytest.raises(WorkflowFailureError):
-        await handle.result()  # type: ignore[attr-defined]
-    status: WorkflowExecutionStatus | None = (await handle.describe()).status  # type: ignore[attr-defined]
-    return status
+        await handle.result()
+    return (await handle.describe()).status
