@@ -159,11 +159,15 @@ async def sending(
 def own_queue(monkeypatch: pytest.MonkeyPatch) -> str:
     """A task queue of the test's own: no worker of another test takes its workflows."""
     queue = f"deliveries-{uuid4()}"
+    # Every module that has imported the names, this one too.
+    own = {
+        "DELIVERY_QUEUE": (DELIVERY_QUEUE, queue),
+        "RETRY_QUEUE": (RETRY_QUEUE, f"{queue}-retries"),
+    }
     for module in [*sys.modules.values()]:
-        if getattr(module, "DELIVERY_QUEUE", None) == DELIVERY_QUEUE:
-            monkeypatch.setattr(module, "DELIVERY_QUEUE", queue)
-        if getattr(module, "RETRY_QUEUE", None) == RETRY_QUEUE:
-            monkeypatch.setattr(module, "RETRY_QUEUE", f"{queue}-retries")
+        for name, (shared, mine) in own.items():
+            if getattr(module, name, None) == shared:
+                monkeypatch.setattr(module, name, mine)
     return queue
 
 
