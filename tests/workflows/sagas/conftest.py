@@ -30,6 +30,9 @@ async def bank(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> As
             activities=activity_methods(saga_implementations(settings, database)),
             workflow_runner=workflow_runner(),
             interceptors=[ErrorsAsFailures(), refusals],
-            max_cached_workflows=0,  # Replay from history at every step: catches non-determinism.
+            # Replay from history at every step: catches non-determinism. Without a cache a run
+            # whose local activity is under way is lost when the task of another one comes in.
+            max_cached_workflows=0,
+            max_concurrent_workflow_tasks=1,
         ):
             yield bank
