@@ -8,6 +8,8 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.delivery import EndpointPolicy, parse_schedule
+from domain.limits import Rate
+from domain.ordering import HeadOfLine, parse_head_of_line
 from domain.signing import Secret, SignatureScheme, SigningKey
 from runtime.vault import Vault
 from storage import attempts
@@ -27,6 +29,8 @@ class Addressee:
     deadline: timedelta
     policy: EndpointPolicy
     max_in_flight: int
+    rate: Rate | None
+    head_of_line: HeadOfLine
 
     def __repr__(self) -> str:
         return f"Addressee({self.endpoint_id})"
@@ -49,6 +53,7 @@ class AddressBook:
     def _open(self, row: attempts.Addressee) -> Addressee:
         endpoint = row.endpoint
         schedule = self._schedule
+        per_minute = endpoint.rate_limit_per_minute
         if endpoint.retry_schedule is not None:
             schedule = parse_schedule(endpoint.retry_schedule)
         return Addressee(
@@ -59,8 +64,12 @@ class AddressBook:
             scheme=SignatureScheme(endpoint.signature_style),
             headers=self._headers(endpoint.id, endpoint.headers_sealed),
             deadline=timedelta(milliseconds=endpoint.timeout_ms),
-            policy=EndpointPolicy(schedule, frozenset(endpoint.permanent_codes)),
+            policy=EndpointPolicy(
+                schedule, frozenset(endpoint.permanent_codes), parked=endpoint.health == "parked"
+            ),
             max_in_flight=endpoint.max_in_flight,
+            rate=Rate(per_minute) if per_minute else None,
+            head_of_line=parse_head_of_line(endpoint.head_of_line),
         )
 
     def _key(self, row: EndpointSecret) -> SigningKey:

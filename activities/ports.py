@@ -16,7 +16,7 @@ from activities.menu.accounts import FreezeActivities as FreezeActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
 from domain.account import OpenAccountRequest
-from domain.batch import Claimed, ClaimSent, RetryRequest
+from domain.batch import Claimed, ClaimSent, RecoveryRequest, RetryRequest
 from domain.bookings import MoneyHold, MoneyMove, Settlement
 from domain.reconcile import ReconcileRequest, Swept
 from domain.replay import ReplayBatch, ReplayProgress, ReplayRequest
@@ -198,7 +198,8 @@ class WebhookActivities(ABC):
     async def send_claimed(self, claim: Claimed) -> ClaimSent:
         """POST the claim's deliveries concurrently and record each attempt as it ends.
 
-        Run again after a crash it sends only what has no recorded attempt.
+        What is to be retried is given its own workflow at once. Run again after a crash it sends
+        only what has no recorded attempt.
         """
 
     @activity.defn
@@ -210,7 +211,22 @@ class WebhookActivities(ABC):
         """
 
 
+class RecoveryActivities(ABC):
+    """Getting an endpoint back on its feet."""
+
+    @activity.defn
+    @abstractmethod
+    async def recover_endpoint(self, request: RecoveryRequest) -> str:
+        """Probe a parked endpoint when that is due; once it answers, let go what is parked.
+
+        Does one step, then raises an error with `next_retry_delay` until nothing is left parked,
+        or the endpoint is disabled: the server keeps the timer.
+        """
+
+
 RETRY_START_TO_CLOSE = timedelta(seconds=60)
+RECOVERY_START_TO_CLOSE = timedelta(minutes=10)
+RECOVERY_HEARTBEAT = timedelta(seconds=30)
 
 
 class ReplayActivities(ABC):

@@ -5,14 +5,15 @@ gathers, so a busy worker commits large groups and an idle one commits at once.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from runtime.database import Database
-from storage import attempts
-from storage.attempts import Sent
-from storage.types import utc_now
+from storage import recording
+from storage.recording import Recorded, Recording, Sent
+from storage.tally import Counting
 
 GROUP_MAX = 256
 
@@ -20,18 +21,26 @@ GROUP_MAX = 256
 class Recorder:
     """One per worker; `record` may be called from any number of tasks."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], datetime],
+        when_parked: Callable[[Counting], Awaitable[None]],
+    ) -> None:
         self._database = database
-        self._waiting: list[tuple[Sent, asyncio.Future[None]]] = []
+        self._now = now
+        self._when_parked = when_parked
+        self._waiting: list[tuple[Sent, asyncio.Future[Recorded]]] = []
         self._committing: asyncio.Task[None] | None = None
 
-    async def record(self, sent: Sent) -> None:
+    async def record(self, sent: Sent) -> Recorded:
         """Return once the attempt is committed. Raises what the commit raised."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._waiting.append((sent, done))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_groups())
-        await done
+        return await done
 
     async def _commit_groups(self) -> None:
         try:
@@ -43,17 +52,20 @@ class Recorder:
         finally:
             self._committing = None
 
-    async def _commit(self, group: Sequence[Sent], waiters: list[asyncio.Future[None]]) -> None:
-        async def work(session: AsyncSession) -> None:
-            await attempts.record(session, group, now=utc_now())
+    async def _commit(self, group: Sequence[Sent], waiters: list[asyncio.Future[Recorded]]) -> None:
+        async def work(session: AsyncSession) -> Recording:
+            return await recording.record(session, group, now=self._now())
 
         try:
-            await self._database.transact(work)
+            done = await self._database.transact(work)
+            for counting in done.parked:
+                await self._when_parked(counting)
         except Exception as error:  # Each waiter's activity fails with it and is retried.
-            for done in waiters:
-                if not done.done():
-                    done.set_exception(error)
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(error)
             return
-        for done in waiters:
-            if not done.done():
-                done.set_result(None)
+        self._database.bell.ring_for_places()
+        for waiter, recorded in zip(waiters, done.recorded, strict=True):
+            if not waiter.done():
+                waiter.set_result(recorded)

@@ -1,196 +1,178 @@
-"""Sign and POST deliveries, and record what came of each attempt.
+"""Send claimed deliveries, and those whose retry is due.
 
 Path of an event, 4 of 6. Before: workflows/deliver_events.py. Next: runtime/http.py, the guarded
 client; then a delivery that is not settled goes on in workflows/retry_delivery.py.
 """
 
 import asyncio
-import random
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from runtime.http import WebhookClient
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.addressees import AddressBook, Addressee
+from activities.addressees import Addressee
 from activities.ports import WebhookActivities
-from activities.recorder import Recorder
+from activities.sender import Sender
 from domain.batch import Claimed, ClaimSent, RetryRequest
-from domain.delivery import AttemptOutcome, Retry, decide
-from domain.signing import signature_headers
-from runtime.database import Database
-from storage import attempts, claims
-from storage.attempts import Sent
-from storage.types import utc_now
+from domain.delivery import Retry, Settle
+from storage import attempts, claims, health, lanes
+from storage.recording import Recorded
 
-USER_AGENT = "Sagapost-Webhook/1"
-HEARTBEAT_EVERY_S = 3.0
-LEASE = timedelta(seconds=30)
+HEARTBEAT_EVERY_S = 5.0
+LEASE = timedelta(seconds=60)
 EARLY = timedelta(milliseconds=50)  # A timer that fires this much too soon is on time.
-SETTLED = frozenset({"succeeded", "dead_lettered", "cancelled"})
+WAITING_HEALTH = ("parked", "disabled")
+CROWD = 8
 
 
 class HttpWebhookActivities(WebhookActivities):
-    def __init__(
-        self,
-        database: Database,
-        http: WebhookClient,
-        addresses: AddressBook,
-        *,
-        jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 - no secret
-        now: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._database = database
-        self._http = http
-        self._addresses = addresses
-        self._recorder = Recorder(database)
-        self._jitter = jitter
-        self._now = now
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._database = sender.database
 
     @activity.defn
     async def send_claimed(self, claim: Claimed) -> ClaimSent:
         async with self._database.read() as session:
             rows = await attempts.load_claim(session, claim.claim_id)
-            addressees = await self._addresses.look_up(session, _endpoints_of(rows))
+            endpoint_ids = sorted({row.endpoint_id for row in rows})
+            addressees = await self._sender.addresses.look_up(session, endpoint_ids)
+        sending = _Sending(self._sender, addressees)
         keeping = asyncio.create_task(self._keep(claim))
         try:
-            sent = await self._send_all([row for row in rows if row.state == "claimed"], addressees)
+            await sending.send(rows)
         finally:
             keeping.cancel()
-        if rows:
-            await self._touch(_endpoints_of(rows))
-        handed_on = [row.id for row in rows if row.state == "retrying"]
-        to_retry = [one.delivery_id for one in sent if isinstance(one.decision, Retry)]
-        succeeded = sum(one.outcome.succeeded for one in sent)
-        return ClaimSent(
-            succeeded=succeeded,
-            settled=len(sent) - len(to_retry),
-            to_retry=(*handed_on, *to_retry),
-        )
+        return ClaimSent(**sending.ended)
 
     @activity.defn
     async def attempt_delivery(self, request: RetryRequest) -> str:
         async with self._database.read() as session:
             row = await attempts.load_delivery(session, request.delivery_id)
-            addressees = await self._addresses.look_up(session, [row.endpoint_id])
-        if row.state != "retrying":
-            return str(row.state)
-        wait = row.next_attempt_at - self._now()
-        if wait > EARLY:
-            raise _again(wait, "the delivery is not due yet")
-        beating = asyncio.create_task(_beat())
-        try:
-            sent = await self._attempt(row, addressees[row.endpoint_id])
-        finally:
-            beating.cancel()
-        await self._touch([row.endpoint_id])
-        if isinstance(sent.decision, Retry):
-            raise _again(sent.decision.delay, f"attempt {sent.number}: {sent.decision.reason}")
-        return sent.decision.reason
+            if row is None or row.state != "retrying":
+                return "gone" if row is None else str(row.state)
+            addressees = await self._sender.addresses.look_up(session, [row.endpoint_id])
+        addressee = addressees[row.endpoint_id]
+        if addressee.health in WAITING_HEALTH:
+            await _park(self._sender, [row], addressee)
+            return "parked"
+        if (wait := row.next_attempt_at - self._sender.now()) > EARLY:
+            raise again(wait, "the delivery is not due yet")
+        if wait := await self._wait_for_rate(row.id, addressee):
+            raise again(wait, "the endpoint's rate limit is used up")
+        recorded = await self._sender.send(row, addressee)
+        if isinstance(recorded.decision, Retry):
+            why = f"attempt {recorded.number}: {recorded.decision.reason}"
+            raise again(recorded.decision.delay, why)
+        return recorded.decision.reason
 
-    async def _send_all(self, rows: Sequence[Any], addressees: dict[str, Addressee]) -> list[Sent]:
-        """POST concurrently, to each endpoint only as many at once as it allows."""
-        gates = {
-            endpoint_id: asyncio.Semaphore(addressee.max_in_flight)
-            for endpoint_id, addressee in addressees.items()
-        }
+    async def _wait_for_rate(self, delivery_id: str, addressee: Addressee) -> timedelta:
+        """A retry goes against the endpoint's rate, too; while that is used up it only waits."""
+        rate, now = addressee.rate, self._sender.now()
+        if rate is None:
+            return timedelta()
 
-        async def send(row: Any) -> Sent:
-            async with gates[row.endpoint_id]:
-                return await self._attempt(row, addressees[row.endpoint_id])
+        async def work(session: AsyncSession) -> timedelta:
+            wait = await lanes.take_one(session, addressee.endpoint_id, rate, now=now)
+            if wait:  # Not all who wait come back at once.
+                wait += rate.interval * self._sender.chance() * CROWD
+                await claims.put_off(session, delivery_id, until=now + wait)
+            return wait
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(send(row)) for row in rows]
-        return [task.result() for task in tasks]
-
-    async def _attempt(self, row: Any, addressee: Addressee) -> Sent:
-        sent_at = self._now()
-        number = row.attempts + 1
-        outcome = await self._post(row, addressee, sent_at)
-        sent = Sent(
-            delivery_id=row.id,
-            endpoint_id=row.endpoint_id,
-            from_state=row.state,
-            number=number,
-            trigger=row.trigger,
-            sent_at=sent_at,
-            outcome=outcome,
-            decision=decide(
-                outcome,
-                attempt_number=number,
-                policy=addressee.policy,
-                jitter=self._jitter(),
-            ),
-        )
-        await self._recorder.record(sent)
-        # The one line operators grep: every attempt, whatever happened, all facts in it.
-        activity.logger.info(
-            "delivery.attempted",
-            extra={
-                "delivery_id": row.id,
-                "event_id": row.event_id,
-                "event_type": row.event_type,
-                "endpoint_id": row.endpoint_id,
-                "attempt_number": number,
-                "outcome": outcome.reason,
-                "decision": type(sent.decision).__name__,
-                "reason": sent.decision.reason,
-                "duration_ms": outcome.duration_ms,
-            },
-        )
-        return sent
-
-    async def _post(self, row: Any, addressee: Addressee, sent_at: datetime) -> AttemptOutcome:
-        headers = {
-            **addressee.headers,
-            "Content-Type": "application/json",
-            "User-Agent": USER_AGENT,
-            "X-Webhook-ID": row.endpoint_id,
-            "X-Webhook-Event": row.event_type,
-            "X-Webhook-Delivery": row.id,
-            **signature_headers(
-                addressee.keys,
-                event_id=row.event_id,
-                sent_at=sent_at,
-                body=row.body,
-                scheme=addressee.scheme,
-            ),
-        }
-        body: bytes = row.body
-        return await self._http.post(
-            addressee.url, headers=headers, body=body, deadline=addressee.deadline
-        )
+        return await self._database.transact(work)
 
     async def _keep(self, claim: Claimed) -> None:
         """Heartbeat, and keep the claim's lease: a slow receiver must not look like a crash."""
         while True:
             activity.heartbeat()
             await asyncio.sleep(HEARTBEAT_EVERY_S)
-            until = self._now() + LEASE
+            until = self._sender.now() + LEASE
             await self._database.transact(
                 lambda session: claims.extend(session, [claim.claim_id], until=until)  # noqa: B023
             )
 
-    async def _touch(self, endpoint_ids: Sequence[str]) -> None:
-        await self._database.transact(
-            lambda session: attempts.touch(session, endpoint_ids, now=self._now())
+
+class _Sending:
+    """One run of `send_claimed`: what it sends, and how each ended."""
+
+    def __init__(self, sender: Sender, addressees: dict[str, Addressee]) -> None:
+        self._sender = sender
+        self._addressees = addressees
+        self.ended: dict[str, int] = dict.fromkeys(
+            ("succeeded", "settled", "retrying", "parked"), 0
         )
 
+    async def send(self, rows: Sequence[Any]) -> None:
+        """All at once, but each chain in its order."""
+        async with asyncio.TaskGroup() as group:
+            for chain in _chains(rows):
+                addressee = self._addressees[chain[0].endpoint_id]
+                group.create_task(self._send_chain(chain, addressee))
 
-async def _beat() -> None:
-    """A worker that dies is missed after the heartbeat timeout, not after the whole exchange's."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(HEARTBEAT_EVERY_S)
+    async def _send_chain(self, chain: Sequence[Any], addressee: Addressee) -> None:
+        """Send until one holds up those behind it: they go back into line, unharmed."""
+        if addressee.health in WAITING_HEALTH:
+            await _park(self._sender, [row for row in chain if row.state == "claimed"], addressee)
+            return
+        for position, row in enumerate(chain):
+            if not await self._send_one(row, addressee):
+                await self._release(chain[position + 1 :])
+                return
+
+    async def _send_one(self, row: Any, addressee: Addressee) -> bool:
+        """Returns whether the next of the chain may go."""
+        if row.state == "retrying":  # Recorded by a run of this activity that then died.
+            await self._hand_on(row)
+            return addressee.head_of_line.lets_pass(row.attempts)
+        recorded = await self._sender.send(row, addressee)
+        self._count(recorded)
+        if isinstance(recorded.decision, Retry):
+            await self._hand_on(row)
+            return addressee.head_of_line.lets_pass(recorded.number)
+        return isinstance(recorded.decision, Settle)
+
+    async def _hand_on(self, row: Any) -> None:
+        self.ended["retrying"] += 1
+        await self._sender.retry_later(row)
+
+    def _count(self, recorded: Recorded) -> None:
+        match recorded.decision:
+            case Settle(state, _):
+                self.ended["succeeded" if state == "succeeded" else "settled"] += 1
+            case Retry():
+                pass
+            case _:
+                self.ended["parked"] += 1
+
+    async def _release(self, rows: Sequence[Any]) -> None:
+        ids = [row.id for row in rows if row.state == "claimed"]
+        if ids:
+            await self._sender.database.transact(lambda session: claims.release(session, ids))
 
 
-def _endpoints_of(rows: Sequence[Any]) -> list[str]:
-    return sorted({row.endpoint_id for row in rows})
+def _chains(rows: Sequence[Any]) -> list[list[Any]]:
+    """Deliveries with the same key one after the other; each endpoint's first ones first."""
+    chains: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in rows:
+        chains[row.endpoint_id, row.ordering_key or row.id].append(row)
+    ranks: defaultdict[str, int] = defaultdict(int)
+    ranked: list[tuple[int, list[Any]]] = []
+    for (endpoint_id, _), chain in chains.items():
+        ranked.append((ranks[endpoint_id], chain))
+        ranks[endpoint_id] += 1
+    return [chain for _, chain in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _again(delay: timedelta, why: str) -> ApplicationError:
+async def _park(sender: Sender, rows: Sequence[Any], addressee: Addressee) -> None:
+    await sender.database.transact(
+        lambda session: health.park(session, rows, addressee.health, now=sender.now())
+    )
+
+
+def again(delay: timedelta, why: str) -> ApplicationError:
     """Not an error of ours: the server keeps the timer and runs the activity again."""
     return ApplicationError(
         why,

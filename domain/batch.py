@@ -13,11 +13,12 @@ class Claimed:
 
 @dataclass(frozen=True)
 class ClaimSent:
-    """What became of a claim's first attempts. `to_retry` are delivery ids."""
+    """What became of a claim's first attempts. Each that is retrying has a workflow of its own."""
 
     succeeded: int
     settled: int
-    to_retry: tuple[str, ...]
+    retrying: int
+    parked: int
 
 
 @dataclass(frozen=True)

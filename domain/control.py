@@ -48,6 +48,7 @@ class Standing:
     hold: str | None = None
     has_run: bool = False
     deleted: bool = False
+    expunged: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def ordered(order: Order, standing: Standing) -> Ordered:
 def _redeliver(standing: Standing) -> Ordered:
     if standing.deleted:
         raise _conflict(standing, "redeliver", "its webhook is deleted")
+    if standing.expunged:
+        raise _conflict(standing, "redeliver", "its payload is expunged")
     if standing.health == "disabled":
         raise _conflict(standing, "redeliver", "its webhook is disabled: enable it first")
     if standing.state is DeliveryState.CLAIMED:  # It is on its way this moment.

@@ -153,13 +153,12 @@ def decide(
         return DisableEndpoint("disabled_by_receiver", _delivered_or_parked(outcome))
     if outcome.succeeded:
         return _DELIVERED
-    dead_letter_reason = _dead_letter_reason(outcome, attempt_number, policy)
+    dead_letter_reason = _dead_letter_reason(outcome, policy)
     if dead_letter_reason is not None:
         return _dead_letter(dead_letter_reason)
-    if policy.parked:
+    if policy.parked:  # However often it was probed with: it is not the delivery that fails.
         return Park("endpoint_parked")
-    scheduled = policy.retry_schedule[attempt_number - 1] * (1 + JITTER_SHARE * jitter)
-    return Retry(max(scheduled, _delay_min(outcome)), outcome.reason)
+    return _next_attempt(outcome, attempt_number, policy, jitter)
 
 
 def parse_retry_after(text: str, now: datetime) -> timedelta | None:
@@ -194,6 +193,15 @@ def format_schedule(delays: tuple[timedelta, ...]) -> str:
 _DELIVERED: Final = Settle(DeliveryState.SUCCEEDED, "delivered")
 
 
+def _next_attempt(
+    outcome: AttemptOutcome, attempt_number: int, policy: EndpointPolicy, jitter: float
+) -> Settle | Retry:
+    if attempt_number > len(policy.retry_schedule):
+        return _dead_letter("exhausted")
+    scheduled = policy.retry_schedule[attempt_number - 1] * (1 + JITTER_SHARE * jitter)
+    return Retry(max(scheduled, _delay_min(outcome)), outcome.reason)
+
+
 def _dead_letter(reason: str) -> Settle:
     return Settle(DeliveryState.DEAD_LETTERED, reason)
 
@@ -202,18 +210,14 @@ def _delivered_or_parked(outcome: AttemptOutcome) -> Settle | Park:
     return _DELIVERED if outcome.succeeded else Park("disabled_by_receiver")
 
 
-def _dead_letter_reason(
-    outcome: AttemptOutcome, attempt_number: int, policy: EndpointPolicy
-) -> str | None:
-    """Why a failed delivery is not tried again, if it is not."""
+def _dead_letter_reason(outcome: AttemptOutcome, policy: EndpointPolicy) -> str | None:
+    """Why a failed delivery must not be tried again, if so."""
     if outcome.control == "abort":
         return "aborted_by_receiver"
     if outcome.outcome is OutcomeClass.REFUSED_ADDRESS:
         return "refused_address"
     if outcome.status_code in policy.permanent_codes:
         return "permanent_code"
-    if attempt_number > len(policy.retry_schedule):
-        return "exhausted"
     return None
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.batch import Claimed
 from domain.ids import new_id
 from domain.limits import Waiting, choose, deal, free_places
-from storage.lanes import LANES, Lane, Turns, chains_of, in_flight, lock, oldest_of
+from storage.lanes import Lane, Turns, chains_of, in_flight, lock, oldest_of, use_up
 from storage.outbox import DELIVERIES
 
 LANES_MAX = 128
@@ -65,7 +65,7 @@ async def claim(
         if one.lane.rate is not None:
             number = sum(id in dealt for chain in waiting[one.lane].chains for id in chain)
             until = one.lane.rate.after(one.sent_until, now, number)
-            await _use_up(session, one.lane.endpoint_id, until)
+            await use_up(session, one.lane.endpoint_id, until)
     return Taken(claimed, wait, _lanes_of(dealt, waiting))
 
 
@@ -142,12 +142,6 @@ async def _write(session: AsyncSession, dealt: set[str], *, until: datetime) -> 
     return Claimed(claim_id, done.rowcount)
 
 
-async def _use_up(session: AsyncSession, endpoint_id: str, until: datetime) -> None:
-    await session.execute(
-        update(LANES).where(LANES.c.endpoint_id == endpoint_id).values(sent_until=until)
-    )
-
-
 async def release(session: AsyncSession, ids: Sequence[str]) -> None:
     """Give back what was claimed and must wait after all. No attempt was made, none is counted."""
     if ids:
@@ -199,3 +193,12 @@ async def overdue_retries(
         .limit(most)
     )
     return (await session.execute(query)).all()
+
+
+async def put_off(session: AsyncSession, delivery_id: str, *, until: datetime) -> None:
+    """A retry that is due but must wait for its endpoint's rate. No attempt is counted."""
+    await session.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.state == "retrying")
+        .values(next_attempt_at=until)
+    )

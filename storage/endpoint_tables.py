@@ -39,6 +39,7 @@ class EndpointTally(SQLModel, table=True):
     recovery_due_at: datetime | None = Field(
         default=None, sa_type=UtcDateTime, description="when RecoverEndpoint does its next step"
     )
+    recovery_round: int = Field(default=0, description="probes that failed, or batches let go")
     probe_first: str | None = Field(default=None, description="the delivery a person asked for")
     drain: str = Field(default="drain", description="what becomes of what is parked")
     drain_until: str | None = Field(default=None, description="the last id that `drain` is for")

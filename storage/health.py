@@ -15,8 +15,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.outbox import DELIVERIES, ENDPOINTS
-from storage.redelivery import TALLIES, By
+from storage.redelivery import TALLIES, By, note
 
+SYSTEM = "system"
 MOVED_MAX = 1_000  # Deliveries that one transaction moves: it holds SQLite's only writer.
 PARK = text("priority IN (0, 1) AND state = 'pending'")
 PARKED = text("state = 'parked' AND hold IS NULL")
@@ -95,6 +96,8 @@ FRESH: dict[str, Any] = {
     "failed_deliveries": [],
     "failing_since": None,
     "warned_percent": 0,
+    "latency_ms": 0,
+    "recovery_round": 0,
     "probe_first": None,
 }
 
@@ -115,6 +118,19 @@ async def park_pending(
         .values(state="parked", reason=reason)
     )
     return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def park(session: AsyncSession, rows: Sequence[Any], health: str, *, now: datetime) -> None:
+    """Park deliveries that were about to be sent. No attempt was made, none is counted."""
+    reason = f"endpoint_{health}"
+    ids = [row.id for row in rows]
+    still = DELIVERIES.c.state.in_(("claimed", "retrying"))
+    await session.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id.in_(ids), still)
+        .values(state="parked", reason=reason, claim_id=None, next_attempt_at=None)
+    )
+    await note(session, rows, "parked", By(SYSTEM, reason), now=now)
 
 
 async def oldest_parked(session: AsyncSession, endpoint_id: str, *, most: int) -> Sequence[Any]:

@@ -6,10 +6,10 @@ conditions of partial indexes are written out, because a planner cannot see thro
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select, text
+from sqlalchemy import RowMapping, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.health import SLOW_MS
@@ -155,6 +155,25 @@ async def lock(session: AsyncSession, lanes: Sequence[Lane]) -> dict[Lane, datet
     )
     taken = {row.endpoint_id: row.sent_until for row in await session.execute(query)}
     return {lane: taken[lane.endpoint_id] for lane in lanes if lane.endpoint_id in taken}
+
+
+async def take_one(
+    session: AsyncSession, endpoint_id: str, rate: Rate, *, now: datetime
+) -> timedelta:
+    """Use up the rate for one send; if it is used up already, say how long to wait instead."""
+    await ensure(session, LANES, [endpoint_id])
+    query = select(LANES.c.sent_until).where(LANES.c.endpoint_id == endpoint_id).with_for_update()
+    sent_until = await session.scalar(query)
+    if not rate.available(sent_until, now):
+        return rate.wait(sent_until, now)
+    await use_up(session, endpoint_id, rate.after(sent_until, now, 1))
+    return timedelta()
+
+
+async def use_up(session: AsyncSession, endpoint_id: str, until: datetime) -> None:
+    await session.execute(
+        update(LANES).where(LANES.c.endpoint_id == endpoint_id).values(sent_until=until)
+    )
 
 
 async def in_flight(session: AsyncSession, tenant_ids: Iterable[str]) -> dict[str, dict[str, int]]:

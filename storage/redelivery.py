@@ -16,7 +16,7 @@ from domain.control import Nudge, Order, Ordered, Standing, ordered
 from domain.delivery import SETTLED, DeliveryState
 from domain.ids import new_id
 from storage.endpoint_tables import EndpointTally
-from storage.outbox import DELIVERIES, DELIVERIES_ADDED, ENDPOINTS
+from storage.outbox import DELIVERIES, DELIVERIES_ADDED, ENDPOINTS, EVENTS
 from storage.tables import DeliveryChange
 
 CHANGES: Any = DeliveryChange.__table__  # type: ignore[attr-defined]
@@ -131,8 +131,10 @@ async def _locked(session: AsyncSession, delivery_id: str) -> Any:
             DELIVERIES.c.next_attempt_at,
             ENDPOINTS.c.health,
             ENDPOINTS.c.deleted_at,
+            EVENTS.c.body.is_(None).label("is_expunged"),
         )
         .join(ENDPOINTS, ENDPOINTS.c.id == DELIVERIES.c.endpoint_id)
+        .join(EVENTS, EVENTS.c.id == DELIVERIES.c.event_id)
         .where(DELIVERIES.c.id == delivery_id)
         .with_for_update(of=DELIVERIES)
     )
@@ -150,6 +152,7 @@ async def _apply(session: AsyncSession, row: Any, order: Order, by: By, now: dat
             hold=row.hold,
             has_run=row.next_attempt_at is not None and state not in SETTLED,
             deleted=row.deleted_at is not None,
+            expunged=bool(row.is_expunged),
         ),
     )
     await _update(

@@ -20,21 +20,27 @@ from activities.freezes import SqlFreezeActivities
 from activities.payments import ConnectedPaymentActivities
 from activities.rails import ConnectedRailActivities
 from activities.reconciling import VisibilityReconcileActivities
+from activities.recoveries import HttpRecoveryActivities
 from activities.replays import SqlReplayActivities
 from activities.retention import SqlRetentionActivities
 from activities.reversals import SqlReversalActivities
 from activities.rotations import SqlRotationActivities
 from activities.sagas import SqlSagaActivities
+from activities.sender import Sender
 from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
 from activities.webhooks import HttpWebhookActivities
 from runtime.database import Database
-from runtime.http import WebhookClient
+from runtime.http import ClientLimits, WebhookClient
 from runtime.keyfile import secrets_keys
 from runtime.policy import forward_proxy, url_policy
 from runtime.settings import Settings
 from runtime.vault import Vault
 from workflows.registry import all_sagas
+
+# Endpoints and tenants wait for places at our own gates, where no deadline runs; the client's
+# limits only have to be wide enough never to be what is waited for.
+CLIENT_LIMITS = ClientLimits(exchanges_max=1_000, exchanges_per_origin_max=500)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Implementations:
 
     sagas: tuple[object, ...]
     deliveries: tuple[object, ...]
+    retries: tuple[object, ...]
 
 
 @asynccontextmanager
@@ -50,16 +57,18 @@ async def build(
     settings: Settings, database: Database, temporal: Client
 ) -> AsyncIterator[Implementations]:
     addresses = AddressBook(Vault(secrets_keys(settings)), schedule=settings.retry_schedule)
-    async with WebhookClient(url_policy(settings), proxy=forward_proxy(settings)) as http:
+    async with WebhookClient(
+        url_policy(settings), proxy=forward_proxy(settings), limits=CLIENT_LIMITS
+    ) as http:
+        sender = Sender(database, http, addresses, temporal)
+        webhooks = HttpWebhookActivities(sender)
         yield Implementations(
             sagas=(
                 *saga_implementations(settings, database),
                 reconcile_implementation(database, temporal),
             ),
-            deliveries=(
-                HttpWebhookActivities(database, http, addresses),
-                *lifecycle_implementations(settings, database),
-            ),
+            deliveries=(webhooks, *lifecycle_implementations(settings, database)),
+            retries=(webhooks, HttpRecoveryActivities(sender)),
         )
 
 

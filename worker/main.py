@@ -15,6 +15,7 @@ from runtime.settings import Settings
 from runtime.supervisor import mark_ready
 from runtime.temporal import (
     DELIVERY_QUEUE,
+    RETRY_QUEUE,
     SAGA_QUEUE,
     ErrorsAsFailures,
     activity_methods,
@@ -27,7 +28,7 @@ from worker.relay import Relay
 from worker.schedules import ensure_schedules
 from worker.sweeper import Sweeper
 from worker.upkeep import Upkeep
-from workflows.registry import DELIVERY_WORKFLOWS, saga_workflows
+from workflows.registry import DELIVERY_WORKFLOWS, RETRY_WORKFLOWS, saga_workflows
 
 logger = logging.getLogger("sagapost.worker")
 
@@ -84,12 +85,14 @@ def _listening(
 def make_workers(
     temporal: Client, settings: Settings, implementations: Implementations
 ) -> list[Worker]:
-    """One worker per queue: a burst of deliveries leaves the sagas their slots."""
+    """One worker per queue: a burst of deliveries leaves the sagas their slots, and retries that
+    hang leave fresh deliveries theirs."""
     return [
         _worker(temporal, settings, SAGA_QUEUE, saga_workflows(), implementations.sagas),
         _worker(
             temporal, settings, DELIVERY_QUEUE, list(DELIVERY_WORKFLOWS), implementations.deliveries
         ),
+        _worker(temporal, settings, RETRY_QUEUE, list(RETRY_WORKFLOWS), implementations.retries),
     ]
 
 

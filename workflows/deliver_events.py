@@ -4,17 +4,17 @@ Path of an event, 3 of 6. Before: worker/relay.py, which claimed the batch under
 id. Next: activities/webhooks.py, which signs and POSTs.
 
 One workflow for all that was waiting: in quiet traffic that is one event, in a burst hundreds.
+What is to be retried is given its own workflow by the activity, at once and not when the slowest
+receiver of the batch has answered; so the history has eleven events, whatever happens.
 """
 
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+from temporalio.common import RetryPolicy
 
 from activities.ports import WebhookActivities
-from domain.batch import Claimed, RetryRequest
+from domain.batch import Claimed
 
 # The longest exchange is 30 s; a batch POSTs concurrently, but per endpoint only so many at once.
 SEND_START_TO_CLOSE = timedelta(minutes=15)
@@ -36,25 +36,9 @@ class DeliverEvents:
             ),
             summary=f"{claim.size} deliveries",
         )
-        for delivery_id in sent.to_retry:
-            await _start_retry(delivery_id)
         return {
             "succeeded": sent.succeeded,
             "settled": sent.settled,
-            "retrying": len(sent.to_retry),
+            "retrying": sent.retrying,
+            "parked": sent.parked,
         }
-
-
-async def _start_retry(delivery_id: str) -> None:
-    try:
-        await workflow.start_child_workflow(
-            "retry_delivery",
-            RetryRequest(delivery_id),
-            id=f"delivery/{delivery_id}",
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            static_summary=f"retry {delivery_id} until it is settled",
-        )
-    except WorkflowAlreadyStartedError:
-        return  # The claim ran before and died after this line: its retry is under way.

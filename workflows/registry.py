@@ -16,6 +16,7 @@ from workflows import sagas
 from workflows.deliver_events import DeliverEvents
 from workflows.prune import Prune
 from workflows.reconcile import Reconcile
+from workflows.recover_endpoint import RecoverEndpoint
 from workflows.replay_events import ReplayEvents
 from workflows.retry_delivery import RetryDelivery
 from workflows.rotate_secret import RotateSecret
@@ -26,7 +27,8 @@ __all__ = ["SagaType", "all_sagas", "all_workflows", "describe", "saga_in", "sag
 ENTRY_POINTS = "sagapost.sagas"
 
 
-DELIVERY_WORKFLOWS = (DeliverEvents, RetryDelivery, ReplayEvents, RotateSecret, Prune)
+DELIVERY_WORKFLOWS = (DeliverEvents, ReplayEvents, RotateSecret, Prune)
+RETRY_WORKFLOWS = (RetryDelivery, RecoverEndpoint)
 
 
 def saga_workflows() -> list[type]:
@@ -35,14 +37,14 @@ def saga_workflows() -> list[type]:
 
 
 def all_workflows() -> list[type]:
-    return [*DELIVERY_WORKFLOWS, *saga_workflows()]
+    return [*DELIVERY_WORKFLOWS, *RETRY_WORKFLOWS, *saga_workflows()]
 
 
 @cache
 def all_sagas() -> dict[str, SagaType]:
     """Every saga by its type name. Raises TypeError with what to mend in a saga's module."""
     found: dict[str, SagaType] = {}
-    taken = {_name_of(workflow) for workflow in (*DELIVERY_WORKFLOWS, Reconcile)}
+    taken = {_name_of(workflow) for workflow in (*DELIVERY_WORKFLOWS, *RETRY_WORKFLOWS, Reconcile)}
     for module in _modules():
         saga = saga_in(module)
         if saga.name in found or saga.name in taken:

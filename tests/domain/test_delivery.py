@@ -147,7 +147,7 @@ def test_a_parked_endpoint_parks_what_would_be_retried() -> None:
     parked = EndpointPolicy(parked=True)
     assert decide_after(500, policy=parked) == Park("endpoint_parked")
     assert decide_after(200, policy=parked) == DELIVERED
-    assert decide_after(500, policy=parked, attempt=LAST) == dead_letter("exhausted")
+    assert decide_after(500, policy=parked, attempt=LAST) == Park("endpoint_parked")
 
 
 def test_no_schedule_means_one_attempt() -> None:

@@ -1,0 +1,251 @@
+"""Record attempts: the attempt, what was finally decided, and what it tells of the endpoint.
+
+All in one transaction, for as many attempts as ended together. Endpoints are locked before
+deliveries, each in the order of their ids: who records beside us waits, and nobody deadlocks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.delivery import (
+    AttemptOutcome,
+    Decision,
+    DeliveryState,
+    DisableEndpoint,
+    Park,
+    Retry,
+    Settle,
+)
+from domain.health import Counted, Health, count, health_after
+from domain.ordering import parse_head_of_line
+from domain.recording import Final, Standing, finally_decided
+from storage.outbox import DELIVERIES, ENDPOINTS
+from storage.redelivery import By, note
+from storage.tables import Attempt
+from storage.tally import Counting, lock_tallies, write_tallies
+
+ATTEMPTS: Any = Attempt.__table__  # type: ignore[attr-defined]
+SYSTEM = "system"
+TOUCHED_AGAIN_AFTER = timedelta(seconds=1)
+WORDS: Mapping[type, str] = {
+    Settle: "settle",
+    Retry: "retry",
+    Park: "park",
+    DisableEndpoint: "disable_endpoint",
+}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One attempt, and what was decided when its answer came."""
+
+    delivery_id: str
+    endpoint_id: str
+    trigger: str
+    sent_at: datetime
+    outcome: AttemptOutcome
+    decision: Decision
+    is_probe: bool = False
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One attempt as it was written: what holds is `decision`."""
+
+    number: int
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What came of a group, in its order. `parked`: endpoints whose breaker just opened."""
+
+    recorded: tuple[Recorded, ...]
+    parked: tuple[Counting, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Written:
+    sent: Sent
+    row: Any
+    number: int
+    final: Final
+
+
+async def record(session: AsyncSession, sent: Sequence[Sent], *, now: datetime) -> Recording:
+    """Write the attempts. One that was cancelled or settled meanwhile changes nothing else."""
+    countings = await lock_tallies(session, {one.endpoint_id for one in sent})
+    rows = await _lock_deliveries(session, {one.delivery_id for one in sent})
+    counted = {
+        endpoint_id: _count(counting, (one for one in sent if one.endpoint_id == endpoint_id), now)
+        for endpoint_id, counting in countings.items()
+    }
+    written = _decide(sent, rows, counted)
+    await session.execute(insert(ATTEMPTS), [_attempt_row(one, now) for one in written])
+    await _update(session, written, now)
+    await _note_parked(session, written, now)
+    await _touch(session, countings, now)
+    parked = await write_tallies(session, counted.values(), now=now)
+    return Recording(tuple(Recorded(one.number, one.final.decision) for one in written), parked)
+
+
+def _count(counting: Counting, sent: Iterable[Sent], now: datetime) -> Counting:
+    """Count the endpoint's attempts, and say what health they leave it in."""
+    of_endpoint = list(sent)
+    tally = count(counting.tally, (_counted(one) for one in of_endpoint), now=now)
+    reasons = [
+        one.decision.reason for one in of_endpoint if isinstance(one.decision, DisableEndpoint)
+    ]
+    return counting.after(
+        tally,
+        Health.DISABLED if reasons else health_after(counting.health, tally),
+        disabled_because=reasons[0] if reasons else None,
+        probed=[one.outcome.succeeded for one in of_endpoint if one.is_probe],
+    )
+
+
+def _counted(sent: Sent) -> Counted:
+    outcome = sent.outcome
+    return Counted(
+        sent.delivery_id,
+        sent.sent_at,
+        succeeded=outcome.succeeded,
+        blames=outcome.counts_against_endpoint,
+        duration_ms=outcome.duration_ms,
+    )
+
+
+async def _lock_deliveries(session: AsyncSession, ids: Iterable[str]) -> dict[str, Any]:
+    columns = (
+        DELIVERIES.c.id,
+        DELIVERIES.c.state,
+        DELIVERIES.c.hold,
+        DELIVERIES.c.attempts,
+        DELIVERIES.c.ordering_key,
+        DELIVERIES.c.next_attempt_at,
+    )
+    query = (
+        select(*columns)
+        .where(DELIVERIES.c.id.in_(sorted(ids)))
+        .order_by(DELIVERIES.c.id)
+        .with_for_update()
+    )
+    return {row.id: row for row in await session.execute(query)}
+
+
+def _decide(
+    sent: Sequence[Sent], rows: Mapping[str, Any], counted: Mapping[str, Counting]
+) -> list[_Written]:
+    """A delivery that was sent twice, because a worker was taken for dead, has both attempts."""
+    numbers = {id: row.attempts for id, row in rows.items()}
+    written: list[_Written] = []
+    for one in sent:
+        row, counting = rows[one.delivery_id], counted[one.endpoint_id]
+        numbers[one.delivery_id] += 1
+        standing = Standing(
+            DeliveryState(row.state),
+            counting.health,
+            row.hold,
+            parks_key=row.ordering_key is not None and _parks_key(counting),
+        )
+        final = finally_decided(one.decision, standing)
+        written.append(_Written(one, row, numbers[one.delivery_id], final))
+    return written
+
+
+def _parks_key(counting: Counting) -> bool:
+    return parse_head_of_line(counting.head_of_line).parks_key
+
+
+def _attempt_row(written: _Written, now: datetime) -> dict[str, Any]:
+    sent, outcome, decision = written.sent, written.sent.outcome, written.final.decision
+    return {
+        "delivery_id": sent.delivery_id,
+        "number": written.number,
+        "trigger": sent.trigger,
+        "outcome": outcome.outcome,
+        "status_code": outcome.status_code,
+        "error": outcome.error,
+        "decision": WORDS[type(decision)],
+        "reason": decision.reason,
+        "next_attempt_at": _next_at(decision, now),
+        "duration_ms": outcome.duration_ms,
+        "response_headers": [list(pair) for pair in outcome.response_headers],
+        "response_body": outcome.response_body,
+        "sent_at": sent.sent_at,
+    }
+
+
+UPDATE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("delivery_id"))
+    .values(
+        state=bindparam("new_state"),
+        reason=bindparam("new_reason"),
+        hold=bindparam("new_hold"),
+        attempts=bindparam("number"),
+        trigger="schedule",
+        next_attempt_at=bindparam("next_at"),
+        settled_at=bindparam("settled"),
+    )
+)
+UPDATE_ATTEMPTS = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("delivery_id"))
+    .values(attempts=bindparam("number"))
+)
+
+
+async def _update(session: AsyncSession, written: Sequence[_Written], now: datetime) -> None:
+    changed = [_delivery_values(one, now) for one in written if one.final.state is not None]
+    if changed:
+        await session.execute(UPDATE, changed)
+    kept = [
+        {"delivery_id": one.row.id, "number": one.number}
+        for one in written
+        if one.final.state is None
+    ]
+    if kept:
+        await session.execute(UPDATE_ATTEMPTS, kept)
+
+
+def _delivery_values(written: _Written, now: datetime) -> dict[str, Any]:
+    final = written.final
+    is_settled = final.state in (DeliveryState.SUCCEEDED, DeliveryState.DEAD_LETTERED)
+    return {
+        "delivery_id": written.row.id,
+        "new_state": final.state,
+        "new_reason": final.reason,
+        "new_hold": final.hold,
+        "number": written.number,
+        "next_at": _next_at(final.decision, now),
+        "settled": now if is_settled else None,
+    }
+
+
+async def _note_parked(session: AsyncSession, written: Sequence[_Written], now: datetime) -> None:
+    for one in written:
+        if one.final.state is DeliveryState.PARKED and one.row.state != DeliveryState.PARKED:
+            by = By(SYSTEM, one.final.reason)
+            await note(session, [one.row], DeliveryState.PARKED, by, now=now)
+
+
+async def _touch(session: AsyncSession, countings: Mapping[str, Counting], now: datetime) -> None:
+    last = ENDPOINTS.c.last_triggered_at
+    await session.execute(
+        update(ENDPOINTS)
+        .where(
+            ENDPOINTS.c.id.in_(sorted(countings)),
+            or_(last.is_(None), last < now - TOUCHED_AGAIN_AFTER),
+        )
+        .values(last_triggered_at=now)
+    )
+
+
+def _next_at(decision: Decision, now: datetime) -> datetime | None:
+    return now + decision.delay if isinstance(decision, Retry) else None
