@@ -81,6 +81,23 @@ class BalancesView(View):
     summary: BalancesSummary
 
 
+async def own_account(
+    account_id: str,
+    caller: Reader,
+    session: Session,
+    *,
+    include_closed: Annotated[bool, Query(description="show it although it is closed")] = False,
+) -> Account:
+    """A closed account is gone, but for those who ask for its records."""
+    row = await find_own(session, Account, account_id, caller.tenant_id)
+    if row is None or (row.status == "closed" and not include_closed):
+        raise NotFound("account", account_id)
+    return row
+
+
+OwnAccount = Annotated[Account, Depends(own_account)]
+
+
 @router.post("", status_code=201, responses={202: {"model": Data[AccountView]}})
 async def open_account(
     body: AccountCreate, caller: Writer, shared: Shared, starting: Starting, wait: Wait
@@ -122,18 +139,14 @@ async def list_accounts(
 
 
 @router.get("/{account_id}")
-async def get_account(
-    account_id: str, caller: Reader, session: Session, shared: Shared
-) -> Data[AccountView]:
-    """Get one account."""
-    row = await own_account(session, account_id, caller)
-    return Data(data=await account_view(session, row, shared))
+async def get_account(account: OwnAccount, session: Session, shared: Shared) -> Data[AccountView]:
+    """Get one account. A closed one is shown with `include_closed=true`."""
+    return Data(data=await account_view(session, account, shared))
 
 
 @router.get("/{account_id}/balances")
-async def get_balances(account_id: str, caller: Reader, session: Session) -> Data[BalancesView]:
+async def get_balances(row: OwnAccount, session: Session) -> Data[BalancesView]:
     """Get an account's balances, one for each asset."""
-    row = await own_account(session, account_id, caller)
     rows = (await balances_of(session, [row.id]))[row.id]
     posted_minor, _ = _base_balance(row, rows)
     summary = BalancesSummary(
@@ -144,13 +157,6 @@ async def get_balances(account_id: str, caller: Reader, session: Session) -> Dat
     )
     balances = [_balance(one) for one in rows]
     return Data(data=BalancesView(account_uuid=row.id, balances=balances, summary=summary))
-
-
-async def own_account(session: AsyncSession, account_id: str, caller: Caller) -> Account:
-    row = await find_own(session, Account, account_id, caller.tenant_id)
-    if row is None:
-        raise NotFound("account", account_id)
-    return row
 
 
 async def account_view(session: AsyncSession, row: Account, shared: Services) -> AccountView:

@@ -5,23 +5,26 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Query, Request
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Integer, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from api.errors import Invalid
 from api.fields import Moment
 from api.shapes import Meta, Page, PageLinks
-from storage.listing import COUNT_MAX, Listed, Slice, first_id, list_rows
+from storage.listing import COUNT_MAX, Listed, Slice, first_id, list_either, list_rows
+from storage.types import UtcDateTime
 
 PER_PAGE_DEFAULT: Final = 20
 PER_PAGE_MAX: Final = 250
+INTEGER_BEYOND: Final = 2**63
 
 Row = TypeVar("Row", bound=SQLModel)
+Item = TypeVar("Item")
 Shown = TypeVar("Shown")
 
 
@@ -38,17 +41,30 @@ class Paging:
         self._after = _read_cursor(cursor) if cursor else ()
 
     async def find(
-        self, session: AsyncSession, query: Select[Row], order: Sequence[Any]
+        self,
+        session: AsyncSession,
+        query: Select[Row],
+        order: Sequence[Any],
+        *,
+        either: Sequence[ColumnElement[bool]] = (),
     ) -> Listed[Row]:
-        if self._after and len(self._after) != len(order):
-            raise Invalid({"cursor": ["this cursor belongs to another list"]})
-        offset = 0 if self._after else (self._page - 1) * self._per_page
-        return await list_rows(session, query, order, Slice(self._per_page, offset, self._after))
+        """The page of this list; with `either`, of what fulfils one of these conditions."""
+        wanted = self.wanted(order)
+        if either:
+            return await list_either(session, query, either, order, wanted)
+        return await list_rows(session, query, order, wanted)
 
-    def show(self, listed: Listed[Row], show: Callable[[Row], Shown]) -> Page[Shown]:
+    def wanted(self, order: Sequence[Any] = ()) -> Slice:
+        """Which rows of a list in this order; an empty order has cursors of its own kind."""
+        if self._after and order and not _fits(self._after, order):
+            raise another_list()
+        offset = 0 if self._after else (self._page - 1) * self._per_page
+        return Slice(self._per_page, offset, self._after)
+
+    def show(self, listed: Listed[Item], show: Callable[[Item], Shown]) -> Page[Shown]:
         return self.show_all(listed, [show(row) for row in listed.rows])
 
-    def show_all(self, listed: Listed[Row], shown: list[Shown]) -> Page[Shown]:
+    def show_all(self, listed: Listed[Item], shown: list[Shown]) -> Page[Shown]:
         last_page = max(1, -(-listed.total // self._per_page))
         next_cursor = _write_cursor(listed.after) if listed.after else None
         return Page(
@@ -111,6 +127,10 @@ class Window:
         return conditions
 
 
+def another_list() -> Invalid:
+    return Invalid({"cursor": ["this cursor belongs to another list"]})
+
+
 def window(since: Moment | None = None, until: Moment | None = None) -> Window:
     return Window(since, until)
 
@@ -138,8 +158,27 @@ def _write_cursor(after: tuple[Any, ...]) -> str:
 def _read_cursor(cursor: str) -> tuple[Any, ...]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return tuple(
-            datetime.fromisoformat(v[0]) if isinstance(v, list) else str(v) for v in values
-        )
-    except (ValueError, TypeError, KeyError, binascii.Error):
+        return tuple(_read_place(value) for value in values)
+    except (ValueError, TypeError, LookupError, OverflowError, binascii.Error):
         raise Invalid({"cursor": ["this is not a cursor of ours"]}) from None
+
+
+def _read_place(value: Any) -> Any:
+    """A text, an integer that a row may have, or a moment. Raises ValueError and its kin."""
+    if isinstance(value, list):
+        return datetime.fromisoformat(value[0]).astimezone(UTC)
+    if type(value) is int and abs(value) < INTEGER_BEYOND:
+        return value
+    if isinstance(value, str) and value.isprintable():
+        return value
+    raise ValueError(value)
+
+
+def _fits(after: tuple[Any, ...], order: Sequence[Any]) -> bool:
+    return [type(value) for value in after] == [_kind(column) for column in order]
+
+
+def _kind(column: Any) -> type:
+    if isinstance(column.type, UtcDateTime):
+        return datetime
+    return int if isinstance(column.type, Integer) else str

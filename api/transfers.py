@@ -1,12 +1,13 @@
 """Transfers: start one, follow it, list them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, JsonValue
-from sqlalchemy import Select, or_
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts import OwnAccount
 from api.auth import Allowed, Caller
 from api.dependencies import Services, Session, Shared, Wait
 from api.errors import NotFound
@@ -25,7 +26,7 @@ from storage.views import TRANSFER_ORDER, TRANSFERS, transfers_of
 
 EXPIRES_IN_S_MAX = 2_592_000
 
-router = APIRouter(prefix="/transfers", tags=["transfers"])
+router = APIRouter(tags=["transfers"])
 Reader = Annotated[Caller, Depends(Allowed("read", "transfers.read", "transfers.manage"))]
 Writer = Annotated[Caller, Depends(Allowed("write", "transfers.manage"))]
 
@@ -50,8 +51,23 @@ class TransferCreate(Body):
     ] = Field(default_factory=dict)
 
 
+Status = Literal["pending", "completed", "failed", "expired", "reversed"]
+# The exact states that each word stands for. Anything else that is not settled is pending, too.
+STATES_OF: dict[Status, tuple[str, ...]] = {
+    "pending": ("accepted", "created", "held", "submitted", "pending"),
+    "completed": ("completed",),
+    "failed": ("failed",),
+    "expired": ("expired",),
+    "reversed": ("reversed",),
+}
+STATUS_OF: dict[str, Status] = {
+    state: status for status, states in STATES_OF.items() for state in states
+}
+
+
 class TransferView(View):
-    """A transfer. `status` goes accepted, created, held, and then to how it ended."""
+    """A transfer. `state` goes accepted, created, held, then to how it ended; `status` is that in
+    the words that clients know."""
 
     id: str
     uuid: str
@@ -60,7 +76,8 @@ class TransferView(View):
     amount: str
     amount_minor: int
     asset_code: str
-    status: str
+    status: Status
+    state: str
     reference: str | None
     rail: str
     fees: Fees
@@ -74,7 +91,7 @@ class TransferView(View):
     completed_at: Timestamp | None
 
 
-@router.post("", status_code=202, responses={201: {"model": Data[TransferView]}})
+@router.post("/transfers", status_code=202, responses={201: {"model": Data[TransferView]}})
 async def create_transfer(
     body: TransferCreate, caller: Writer, shared: Shared, starting: Starting, wait: Wait
 ) -> Data[TransferView]:
@@ -91,42 +108,66 @@ async def create_transfer(
     return await starting.start(transferring(body), Data[TransferView], render, wait=wait)
 
 
-def wanted_transfers(
-    caller: Reader,
-    status: Annotated[str | None, Query(max_length=32)] = None,
-    account: Annotated[str | None, Query(max_length=64, description="either side")] = None,
-) -> Select[Transfer]:
-    query = transfers_of(caller.tenant_id)
-    if status is not None:
-        query = query.where(TRANSFERS.c.status == status)
-    if account is not None:
-        query = query.where(
-            or_(TRANSFERS.c.from_account == account, TRANSFERS.c.to_account == account)
-        )
-    return query
-
-
-@router.get("")
-async def list_transfers(
-    wanted: Annotated[Select[Transfer], Depends(wanted_transfers)],
-    session: Session,
-    shared: Shared,
-    pages: Pages,
-) -> Page[TransferView]:
-    """List transfers, the newest first."""
-    listed = await pages.find(session, wanted, TRANSFER_ORDER)
-    return pages.show(listed, lambda row: transfer_view(row, shared))
-
-
-@router.get("/{transfer_id}")
-async def get_transfer(
-    transfer_id: str, caller: Reader, session: Session, shared: Shared
-) -> Data[TransferView]:
-    """Get one transfer."""
+async def own_transfer(transfer_id: str, caller: Reader, session: Session) -> Transfer:
     row = await find_own(session, Transfer, transfer_id, caller.tenant_id)
     if row is None:
         raise NotFound("transfer", transfer_id)
-    return Data(data=transfer_view(row, shared))
+    return row
+
+
+OwnTransfer = Annotated[Transfer, Depends(own_transfer)]
+
+
+def on_either_side(account_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (TRANSFERS.c.from_account == account_id, TRANSFERS.c.to_account == account_id)
+
+
+def wanted_transfers(
+    caller: Reader,
+    status: Annotated[Status | None, Query()] = None,
+    asset_code: Annotated[str | None, Query(pattern=r"^[A-Z0-9]{2,8}$")] = None,
+) -> Select[Transfer]:
+    query = transfers_of(caller.tenant_id)
+    if status is not None:
+        query = query.where(TRANSFERS.c.status.in_(STATES_OF[status]))
+    if asset_code is not None:
+        query = query.where(TRANSFERS.c.asset_code == asset_code)
+    return query
+
+
+Wanted = Annotated[Select[Transfer], Depends(wanted_transfers)]
+
+
+@router.get("/transfers")
+async def list_transfers(
+    wanted: Wanted,
+    session: Session,
+    shared: Shared,
+    pages: Pages,
+    account: Annotated[str | None, Query(max_length=64, description="either side")] = None,
+) -> Page[TransferView]:
+    """List transfers, the newest first."""
+    if account is None:
+        listed = await pages.find(session, wanted, TRANSFER_ORDER)
+    else:
+        listed = await pages.find(session, wanted, TRANSFER_ORDER, either=on_either_side(account))
+    return pages.show(listed, lambda row: transfer_view(row, shared))
+
+
+@router.get("/accounts/{account_id}/transfers")
+async def list_account_transfers(
+    account: OwnAccount, wanted: Wanted, session: Session, shared: Shared, pages: Pages
+) -> Page[TransferView]:
+    """List the transfers from or to one account, the newest first."""
+    either = on_either_side(account.id)
+    listed = await pages.find(session, wanted, TRANSFER_ORDER, either=either)
+    return pages.show(listed, lambda row: transfer_view(row, shared))
+
+
+@router.get("/transfers/{transfer_id}")
+async def get_transfer(transfer: OwnTransfer, shared: Shared) -> Data[TransferView]:
+    """Get one transfer."""
+    return Data(data=transfer_view(transfer, shared))
 
 
 def transferring(body: TransferCreate) -> Order:
@@ -175,6 +216,8 @@ def transfer_view(row: Transfer, shared: Services) -> TransferView:
         | {
             "uuid": row.id,
             "amount": minor_to_decimal(row.amount_minor, row.asset_code),
+            "status": STATUS_OF.get(row.status, "pending"),
+            "state": row.status,
             "fees": fees,
             "metadata": row.transfer_metadata,
             "workflow_url": shared.run_url(row.workflow_id),

@@ -10,17 +10,20 @@ from storage.attempts import ATTEMPTS, CHANGES
 from storage.ledger import ACCOUNTS
 from storage.ledger_tables import Account, LedgerAccount
 from storage.outbox import DELIVERIES, EVENTS
+from storage.payment_tables import Payment
 from storage.saga_log import RUNS, STEPS
 from storage.tables import Attempt, Delivery, DeliveryChange, Event, SagaRun, SagaStep, Transfer
 
 OWNERS: Any = Account.__table__  # type: ignore[attr-defined]
 TRANSFERS: Any = Transfer.__table__  # type: ignore[attr-defined]
+PAYMENTS: Any = Payment.__table__  # type: ignore[attr-defined]
 
 DELIVERY_ORDER = (DELIVERIES.c.id,)
 EVENT_ORDER = (EVENTS.c.id,)
 RUN_ORDER = (RUNS.c.accepted_at, RUNS.c.workflow_id)
-ACCOUNT_ORDER = (OWNERS.c.id,)
-TRANSFER_ORDER = (TRANSFERS.c.id,)
+ACCOUNT_ORDER = (OWNERS.c.created_at, OWNERS.c.id)
+TRANSFER_ORDER = (TRANSFERS.c.created_at, TRANSFERS.c.id)
+PAYMENT_ORDER = (PAYMENTS.c.created_at, PAYMENTS.c.id)
 
 
 def deliveries_of(tenant_id: str) -> Select[Delivery]:
@@ -43,6 +46,10 @@ def transfers_of(tenant_id: str) -> Select[Transfer]:
     return select(Transfer).where(TRANSFERS.c.tenant_id == tenant_id)
 
 
+def payments_of(tenant_id: str) -> Select[Payment]:
+    return select(Payment).where(PAYMENTS.c.tenant_id == tenant_id)
+
+
 async def attempts_at(session: AsyncSession, delivery_id: str) -> Sequence[Attempt]:
     query = select(Attempt).where(ATTEMPTS.c.delivery_id == delivery_id)
     return (await session.scalars(query.order_by(ATTEMPTS.c.number))).all()
@@ -58,9 +65,9 @@ async def steps_of(session: AsyncSession, workflow_id: str) -> Sequence[SagaStep
     return (await session.scalars(query.order_by(STEPS.c.started_at, STEPS.c.position))).all()
 
 
-async def story_of(session: AsyncSession, workflow_id: str) -> Sequence[Event]:
+async def story_of(session: AsyncSession, workflow_id: str, *, after: int = 0) -> Sequence[Event]:
     """The workflow's events, in the order in which they were told."""
-    query = select(Event).where(EVENTS.c.workflow_id == workflow_id)
+    query = select(Event).where(EVENTS.c.workflow_id == workflow_id, EVENTS.c.sequence > after)
     return (await session.scalars(query.order_by(EVENTS.c.sequence))).all()
 
 

@@ -140,7 +140,7 @@ async def test_an_accepted_transfer_outlives_an_engine_that_is_away(
         answer = await api.post("/transfers", json=body)
     assert answer.status_code == 202
     transfer = answer.json()["data"]
-    assert transfer["status"] == "accepted"
+    assert (transfer["status"], transfer["state"]) == ("pending", "accepted")
 
     async with services.database.read() as session:
         [run] = await runs_to_start(session, accepted_before=utc_now())
