@@ -5,14 +5,19 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI
 
 from api import (
+    account_changes,
     accounts,
     deliveries,
     errors,
     event_types,
     events,
     health,
+    transactions,
     transfers,
     webhooks,
+    workflow_control,
+    workflow_starts,
+    workflow_stream,
     workflow_types,
     workflows,
 )
@@ -29,9 +34,14 @@ ROUTERS: Sequence[APIRouter] = (
     deliveries.router,
     events.router,
     accounts.router,
+    account_changes.router,
+    transactions.router,
     transfers.router,
     workflow_types.router,
     workflows.router,
+    workflow_starts.typed_routes(),
+    workflow_control.router,
+    workflow_stream.router,
     health.router,
 )
 

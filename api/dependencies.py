@@ -18,7 +18,10 @@ from runtime.vault import Vault
 
 @dataclass(frozen=True)
 class Services:
-    """What the process built once, at its start. `in_flight` are the POSTs with a key, by key."""
+    """What the process built once, at its start.
+
+    `in_flight` are the POSTs with a key, by key; `streams` the streams of events that are open.
+    """
 
     settings: Settings
     database: Database
@@ -26,6 +29,7 @@ class Services:
     vault: Vault
     policy: UrlPolicy
     in_flight: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    streams: set[object] = field(default_factory=set)
 
     def run_url(self, workflow_id: str, run_id: str | None = None) -> str:
         """The run's page in the Temporal UI."""

@@ -39,9 +39,16 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:sagapost:problem:"
 RETRY_AFTER_S: Final = 2
 
+# What the thing is in, not what was sent, is in the way: later, or in another order, it may go.
+CONFLICTS: Final = frozenset(
+    {"already_decided", "approval_ambiguous", "not_awaited", "not_stuck", "verdict_not_allowed"}
+    | {"workflow_ended", "workflow_refused", "duplicate_request", "step_fenced"}
+    | {"delivery_state_conflict", "replay_state_conflict", "replay_under_way", "webhook_disabled"}
+    | {"rotation_under_way", "no_rotation", "key_pair_exists", "no_key_pair"}
+    | {"transfer_not_reversible", "last_key"}
+)
 STATUS_OF_REFUSAL: Final = {
-    "duplicate_request": HTTPStatus.CONFLICT,
-    "step_fenced": HTTPStatus.CONFLICT,
+    **dict.fromkeys(CONFLICTS, HTTPStatus.CONFLICT),
     "payload_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 FIELD_OF_REFUSAL: Final = {

@@ -9,6 +9,7 @@ from api.auth import Allowed
 from api.errors import NotFound
 from api.shapes import Data, View
 from workflows.registry import SagaType, all_sagas
+from workflows.saga_type import describe
 
 router = APIRouter(
     prefix="/workflow-types",
@@ -19,6 +20,7 @@ router = APIRouter(
 
 class StepView(View):
     name: str
+    compensation: str | None
     compensatable: bool
     outside: bool
 
@@ -28,6 +30,7 @@ class WorkflowTypeView(View):
 
     name: str
     description: str
+    text: str
     diagram: str
     steps: list[StepView]
     schema_: dict[str, JsonValue] = Field(alias="schema")
@@ -50,23 +53,23 @@ async def get_workflow_type(name: str) -> Data[WorkflowTypeView]:
 
 @cache
 def workflow_type_view(name: str) -> WorkflowTypeView:
-    saga = all_sagas()[name]
-    return WorkflowTypeView.model_validate(
-        {
-            "name": saga.name,
-            "description": saga.diagram.partition("\n")[0],
-            "diagram": saga.diagram,
-            "steps": [
-                StepView(
-                    name=step.name,
-                    compensatable=step.compensation is not None,
-                    outside=step.outside,
-                )
-                for step in saga.steps
-            ],
-            "schema": input_adapter(saga).json_schema(),
-            "example": _example(saga),
-        }
+    described = describe(all_sagas()[name])
+    return WorkflowTypeView(
+        name=described.name,
+        description=described.description,
+        text=described.text,
+        diagram=described.diagram,
+        steps=[
+            StepView(
+                name=step.name,
+                compensation=step.compensation,
+                compensatable=step.compensation is not None,
+                outside=step.outside,
+            )
+            for step in described.steps
+        ],
+        schema=described.schema,
+        example=described.example,
     )
 
 
@@ -77,7 +80,3 @@ def input_adapter(saga: SagaType) -> TypeAdapter[object]:
 @cache
 def _adapter(name: str) -> TypeAdapter[object]:
     return TypeAdapter(all_sagas()[name].request_type)
-
-
-def _example(saga: SagaType) -> object:
-    return input_adapter(saga).dump_python(saga.example, mode="json", exclude_defaults=True)

@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field, JsonValue
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -108,10 +109,15 @@ async def start_workflow(
     them: 201 if it completed, 200 if it did not; `state` and `failure` say what came of it.
     """
 
+    order = order_for(_saga(body.type), body.input, within="input")
+    return await starting.start(order, Data[WorkflowView], rendering(shared), wait=wait)
+
+
+def rendering(shared: Services) -> Callable[..., Awaitable[Data[WorkflowView]]]:
     async def render(_: AsyncSession, run: SagaRun) -> Data[WorkflowView]:
         return Data(data=workflow_view(run, shared))
 
-    return await starting.start(_order(body), Data[WorkflowView], render, wait=wait)
+    return render
 
 
 def wanted_runs(
@@ -143,12 +149,23 @@ async def list_workflows(
     return pages.show(listed, lambda row: workflow_view(row, shared))
 
 
+async def own_run(type: str, id: str, request: Request, session: Session) -> SagaRun:
+    """Which scope it takes is the route's to say."""
+    caller: Caller = request.state.caller
+    run = await find_own(session, SagaRun, f"{type}/{id}", caller.tenant_id)
+    if run is None:
+        raise NotFound("workflow", f"{type}/{id}")
+    return run
+
+
+OwnRun = Annotated[SagaRun, Depends(own_run)]
+
+
 @router.get("/{type}/{id}")
 async def get_workflow(
-    type: str, id: str, caller: Reader, session: Session, shared: Shared
+    run: OwnRun, caller: Reader, session: Session, shared: Shared
 ) -> Data[WorkflowDetail]:
     """Get one run by its workflow id, `{type}/{id}`: its input, its steps and its events."""
-    run = await own_run(session, f"{type}/{id}", caller)
     return Data(
         data=WorkflowDetail(
             **workflow_view(run, shared).model_dump(),
@@ -157,13 +174,6 @@ async def get_workflow(
             events=[_told(event) for event in await story_of(session, run.workflow_id)],
         )
     )
-
-
-async def own_run(session: AsyncSession, workflow_id: str, caller: Caller) -> SagaRun:
-    run = await find_own(session, SagaRun, workflow_id, caller.tenant_id)
-    if run is None:
-        raise NotFound("workflow", workflow_id)
-    return run
 
 
 def workflow_view(run: SagaRun, shared: Services) -> WorkflowView:
@@ -177,43 +187,53 @@ def workflow_view(run: SagaRun, shared: Services) -> WorkflowView:
     )
 
 
-def _order(body: WorkflowStart) -> Order:
-    saga = all_sagas().get(body.type)
-    if saga is None:
-        nearest = get_close_matches(body.type, all_sagas(), n=1)
-        hint = f": did you mean '{nearest[0]}'?" if nearest else ""
-        raise Invalid({"type": [f"unknown workflow type '{body.type}'{hint}"]})
-    request = _request(saga, body.input)
+def order_for(saga: SagaType, given: dict[str, JsonValue], *, within: str) -> Order:
+    """The order that starts it. Raises Invalid, with the fields as the caller named them."""
+    request = _request(saga, given, within)
     return Order(
         saga_type=saga.name,
         request=request,
         summary=_summary(saga, request),
         location=f"/v2/workflows/{saga.name}/{request.id}",
-        accounts=_accounts(request),
+        accounts=_accounts(request, within),
     )
 
 
-def _request(saga: SagaType, given: dict[str, JsonValue]) -> SagaRequest:
+def _saga(name: str) -> SagaType:
+    saga = all_sagas().get(name)
+    if saga is None:
+        nearest = get_close_matches(name, all_sagas(), n=1)
+        hint = f": did you mean '{nearest[0]}'?" if nearest else ""
+        raise Invalid({"type": [f"unknown workflow type '{name}'{hint}"]})
+    return saga
+
+
+def _request(saga: SagaType, given: dict[str, JsonValue], within: str) -> SagaRequest:
     if unknown := sorted(given.keys() - field_names(saga)):
-        raise Invalid({f"input.{name}": [f"{saga.name} has no such field"] for name in unknown})
-    request = request_of(saga, given, within="input")
+        text = f"{saga.name} has no such field"
+        raise Invalid({_field(name, within): [text] for name in unknown})
+    request = request_of(saga, given, within=within)
     if not request.id:
         return replace(request, id=new_uuid())
     if not ID_PATTERN.match(request.id):
-        raise Invalid({"input.id": [f"an id looks like {ID_PATTERN.pattern}"]})
+        raise Invalid({_field("id", within): [f"an id looks like {ID_PATTERN.pattern}"]})
     return request
+
+
+def _field(name: str, within: str) -> str:
+    return f"{within}.{name}" if within else name
 
 
 def _summary(saga: SagaType, request: SagaRequest) -> str:
     money = getattr(request, "money", None)
-    accounts = " → ".join(f"…{account_id[-4:]}" for account_id in _accounts(request).values())
+    accounts = " → ".join(f"…{account_id[-4:]}" for account_id in _accounts(request, "").values())
     words = [saga.name.replace("_", " "), str(money or ""), accounts]
     return " ".join(word for word in words if word)
 
 
-def _accounts(request: SagaRequest) -> dict[str, str]:
+def _accounts(request: SagaRequest, within: str) -> dict[str, str]:
     return {
-        f"input.{name}": str(getattr(request, name))
+        _field(name, within): str(getattr(request, name))
         for name in ACCOUNT_FIELDS
         if getattr(request, name, None)
     }
