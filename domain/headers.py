@@ -1,15 +1,17 @@
 """Custom headers: which ones an endpoint's owner may add to our requests.
 
-Checked when they are stored. An HTTP library would send a customer's `Host` or
-`Transfer-Encoding` as it stands, and so let one customer speak for another.
+Checked when they are stored, and once more, in short, before each attempt. An HTTP library would
+send a customer's `Host` or `Transfer-Encoding` as it stands, and so let one speak for another.
 """
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 HEADERS_MAX: Final = 20
 HEADERS_BYTES_MAX: Final = 4096
+NAMES_CACHED: Final = 4096
 
 TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z", re.ASCII)  # RFC 9110, 5.6.2
 # RFC 9110, 5.5, without obs-text: visible ASCII, with spaces and tabs only in between.
@@ -44,8 +46,22 @@ def check_headers(headers: Mapping[str, str]) -> list[str]:
     return problems
 
 
+def can_be_sent(headers: Mapping[str, str]) -> bool:
+    """Whether these, ours and theirs, are headers and nothing more. Asked before each attempt."""
+    return all(_is_token(name) and _is_one_line(value) for name, value in headers.items())
+
+
 def is_reserved(name: str) -> bool:
     return name.lower() in RESERVED or name.lower().startswith(RESERVED_PREFIXES)
+
+
+@lru_cache(NAMES_CACHED)
+def _is_token(name: str) -> bool:
+    return TOKEN.match(name) is not None
+
+
+def _is_one_line(value: str) -> bool:
+    return value.isascii() and (value.isprintable() or FIELD_VALUE.match(value) is not None)
 
 
 def _problem(name: str, value: str) -> str | None:

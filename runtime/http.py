@@ -29,6 +29,7 @@ from domain.delivery import (
     OutcomeClass,
     parse_retry_after,
 )
+from domain.headers import can_be_sent
 from domain.url_policy import UrlPolicy, check_url
 from runtime.address_guard import AddressGuard, GuardedConnector, Resolver, SystemResolver
 from runtime.bulkhead import Bulkhead
@@ -141,6 +142,8 @@ class WebhookClient:
     async def _post(
         self, url: str, headers: Mapping[str, str], body: bytes, seconds: float
     ) -> AttemptOutcome:
+        if not can_be_sent(headers):
+            raise ValueError("a header that is not one was about to be sent")
         origin, checked_url = self._take_apart(url)
         until = asyncio.get_running_loop().time() + seconds
         async with self._bulkhead.slot(origin, until), asyncio.timeout_at(until):
