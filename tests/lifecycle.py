@@ -166,7 +166,7 @@ def own_queue(monkeypatch: pytest.MonkeyPatch) -> str:
     }
     for module in [*sys.modules.values()]:
         for name, (shared, mine) in own.items():
-            if getattr(module, name, None) == shared:
+            if vars(module).get(name) == shared:
                 monkeypatch.setattr(module, name, mine)
     return queue
 

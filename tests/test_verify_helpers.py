@@ -1,0 +1,150 @@
+"""The helpers that we tell receivers to copy do verify what we sign, and nothing else."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from domain.catalogue import EVENT_TYPES
+from domain.envelope import Envelope
+from domain.signing import (
+    Secret,
+    SigningKey,
+    new_key_pair,
+    new_secret,
+    public_key,
+    signature_headers,
+)
+
+DOCS = Path(__file__).parent.parent / "docs"
+PYTHON, NODE = DOCS / "receivers/verify_webhook.py", DOCS / "receivers/verify_webhook.mjs"
+PAGE = DOCS / "verify-signatures.md"
+
+NOW = datetime.now(UTC)
+SECRET, OLD, OTHER = new_secret(), new_secret(), new_secret()
+OWN = Secret("a secret of the owner's own".replace(" ", "-"))
+PAIR = new_key_pair()
+BODY = Envelope(
+    "evt_1",
+    "transfer.completed",
+    NOW,
+    7,
+    "transfer/1",
+    EVENT_TYPES["transfer.completed"].example().model_copy(update={"reference": "Größe 10 €"}),
+).to_bytes()
+
+
+def signed(*secrets: Secret, at: datetime = NOW) -> dict[str, str]:
+    keys = [
+        SigningKey(secret, at - timedelta(days=number)) for number, secret in enumerate(secrets)
+    ]
+    return signature_headers(keys, event_id="evt_1", sent_at=at, body=BODY)
+
+
+# (what, key, headers, body, whether it is trusted)
+CASES: list[tuple[str, str, dict[str, str], bytes, bool]] = [
+    ("signed", SECRET.reveal(), signed(SECRET), BODY, True),
+    ("signed with a secret of one's own", OWN.reveal(), signed(OWN), BODY, True),
+    ("new of two", SECRET.reveal(), signed(SECRET, OLD), BODY, True),
+    ("old of two", OLD.reveal(), signed(SECRET, OLD), BODY, True),
+    ("beside a key pair", SECRET.reveal(), signed(SECRET, PAIR), BODY, True),
+    ("another secret", OTHER.reveal(), signed(SECRET, OLD), BODY, False),
+    ("changed body", SECRET.reveal(), signed(SECRET), BODY.replace(b"7", b"8", 1), False),
+    ("another id", SECRET.reveal(), signed(SECRET) | {"webhook-id": "evt_2"}, BODY, False),
+    ("too old", SECRET.reveal(), signed(SECRET, at=NOW - timedelta(minutes=6)), BODY, False),
+    ("of the future", SECRET.reveal(), signed(SECRET, at=NOW + timedelta(minutes=6)), BODY, False),
+    ("later stamp", SECRET.reveal(), signed(SECRET) | {"webhook-timestamp": "1"}, BODY, False),
+    ("no headers", SECRET.reveal(), {}, BODY, False),
+    ("no stamp", SECRET.reveal(), signed(SECRET) | {"webhook-timestamp": "now"}, BODY, False),
+    ("nonsense", SECRET.reveal(), signed(SECRET) | {"webhook-signature": "v1,% v2,x"}, BODY, False),
+    ("empty", SECRET.reveal(), signed(SECRET) | {"webhook-signature": ""}, BODY, False),
+]
+KEY_PAIRS = [
+    ("public key", public_key(PAIR), signed(SECRET, PAIR), BODY, True),
+    ("another public key", public_key(new_key_pair()), signed(SECRET, PAIR), BODY, False),
+    ("nonsense", public_key(PAIR), signed(SECRET) | {"webhook-signature": "v1a,AA"}, BODY, False),
+    ("no such signature", public_key(PAIR), signed(SECRET), BODY, False),
+]
+
+RUN_IN_NODE = """
+import { verify, NotTrusted } from %s;
+import { readFileSync } from "node:fs";
+const outcomes = JSON.parse(readFileSync(0, "utf8")).map(([key, headers, body]) => {
+  try {
+    return verify(key, headers, Buffer.from(body, "base64"));
+  } catch (error) {
+    if (!(error instanceof NotTrusted)) throw error;
+    return null;
+  }
+});
+console.log(JSON.stringify(outcomes));
+"""
+
+
+@pytest.mark.parametrize(("what", "key", "headers", "body", "trusted"), CASES)
+def test_the_python_helper_trusts_what_we_signed_and_nothing_else(
+    what: str, key: str, headers: dict[str, str], body: bytes, trusted: bool
+) -> None:
+    helper = load(PYTHON)
+
+    if trusted:
+        assert helper.verify(key, headers, body) == json.loads(BODY), what
+    else:
+        with pytest.raises(helper.NotTrusted):
+            helper.verify(key, headers, body)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node here")
+def test_the_node_helper_trusts_what_we_signed_and_nothing_else() -> None:
+    cases = CASES + KEY_PAIRS
+
+    outcomes = run_in_node([(key, headers, body) for _, key, headers, body, _ in cases])
+
+    for (what, *_, trusted), outcome in zip(cases, outcomes, strict=True):
+        assert outcome == (json.loads(BODY) if trusted else None), what
+
+
+def test_header_names_may_be_in_any_case() -> None:
+    headers = {name.title(): value for name, value in signed(SECRET).items()}
+
+    assert load(PYTHON).verify(SECRET.reveal(), headers, BODY) == json.loads(BODY)
+
+
+@pytest.mark.parametrize("helper", [PYTHON, NODE])
+def test_the_page_shows_the_helpers_as_they_were_tested(helper: Path) -> None:
+    language = {".py": "python", ".mjs": "js"}[helper.suffix]
+
+    assert f"```{language}\n{helper.read_text()}```" in PAGE.read_text()
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_in_node(cases: list[tuple[str, dict[str, str], bytes]]) -> list[Any]:
+    asked = [(key, headers, b64encode(body).decode()) for key, headers, body in cases]
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", RUN_IN_NODE % json.dumps(NODE.as_uri())],
+        input=json.dumps(
+            [(key, headers, b64encode(body).decode()) for key, headers, body in cases]
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    outcomes: list[Any] = json.loads(done.stdout)
+    return outcomes
