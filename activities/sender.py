@@ -81,7 +81,16 @@ class Sender:
         )
         trigger = "probe" if is_probe and row.trigger == "schedule" else row.trigger
         recorded = await self._recorder.record(
-            Sent(row.id, row.endpoint_id, trigger, sent_at, outcome, decision, is_probe)
+            Sent(
+                row.id,
+                row.endpoint_id,
+                trigger,
+                sent_at,
+                outcome,
+                decision,
+                addressee.policy.retry_schedule,
+                is_probe,
+            )
         )
         _log(row, outcome, recorded)
         return recorded

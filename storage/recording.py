@@ -5,7 +5,7 @@ deliveries, each in the order of their ids: who records beside us waits, and nob
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,7 @@ class Sent:
     sent_at: datetime
     outcome: AttemptOutcome
     decision: Decision
+    retry_schedule: tuple[timedelta, ...]
     is_probe: bool = False
 
 
@@ -101,11 +102,13 @@ def _count(counting: Counting, sent: Iterable[Sent], now: datetime) -> Counting:
     reasons = [
         one.decision.reason for one in of_endpoint if isinstance(one.decision, DisableEndpoint)
     ]
-    return counting.after(
-        tally,
-        Health.DISABLED if reasons else health_after(counting.health, tally),
+    return replace(
+        counting,
+        tally=tally,
+        health=Health.DISABLED if reasons else health_after(counting.health, tally),
+        schedule=of_endpoint[0].retry_schedule,
         disabled_because=reasons[0] if reasons else None,
-        probed=[one.outcome.succeeded for one in of_endpoint if one.is_probe],
+        probed=tuple(one.outcome.succeeded for one in of_endpoint if one.is_probe),
     )
 
 

@@ -3,15 +3,14 @@
 This is where the breaker opens: in the transaction of the attempt that opens it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.delivery import STANDARD_SCHEDULE, parse_schedule
 from domain.health import Health, Tally, probe_delay, warning_due
 from storage.endpoint_news import tell_disabled, tell_recovered, tell_warning
 from storage.health import disable, ensure, park_pending, start_draining
@@ -33,33 +32,9 @@ class Counting:
     recovery_round: int
     warned_percent: int
     head_of_line: str
-    retry_schedule: str | None
+    schedule: tuple[timedelta, ...] = ()
     disabled_because: str | None = None
     probed: tuple[bool, ...] = ()
-
-    def after(
-        self,
-        tally: Tally,
-        health: Health,
-        *,
-        disabled_because: str | None,
-        probed: Sequence[bool],
-    ) -> "Counting":
-        return replace(
-            self,
-            tally=tally,
-            health=health,
-            disabled_because=disabled_because,
-            probed=tuple(probed),
-        )
-
-    @property
-    def schedule(self) -> tuple[Any, ...]:
-        return (
-            STANDARD_SCHEDULE
-            if self.retry_schedule is None
-            else parse_schedule(self.retry_schedule)
-        )
 
 
 async def lock_tallies(session: AsyncSession, endpoint_ids: Iterable[str]) -> dict[str, Counting]:
@@ -82,7 +57,6 @@ async def lock_tallies(session: AsyncSession, endpoint_ids: Iterable[str]) -> di
         ENDPOINTS.c.tenant_id,
         ENDPOINTS.c.health,
         ENDPOINTS.c.head_of_line,
-        ENDPOINTS.c.retry_schedule,
     )
     endpoints = await session.execute(select(*columns).where(ENDPOINTS.c.id.in_(wanted)))
     return {endpoint.id: _counting(endpoint, rows[endpoint.id]) for endpoint in endpoints}
@@ -108,7 +82,6 @@ def _counting(endpoint: Any, row: Any) -> Counting:
         recovery_round=row.recovery_round,
         warned_percent=row.warned_percent,
         head_of_line=endpoint.head_of_line,
-        retry_schedule=endpoint.retry_schedule,
     )
 
 
