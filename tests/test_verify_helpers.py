@@ -137,9 +137,7 @@ def run_in_node(cases: list[tuple[str, dict[str, str], bytes]]) -> list[Any]:
     asked = [(key, headers, b64encode(body).decode()) for key, headers, body in cases]
     done = subprocess.run(
         ["node", "--input-type=module", "--eval", RUN_IN_NODE % json.dumps(NODE.as_uri())],
-        input=json.dumps(
-            [(key, headers, b64encode(body).decode()) for key, headers, body in cases]
-        ),
+        input=json.dumps(asked),
         capture_output=True,
         text=True,
         check=False,
