@@ -84,7 +84,7 @@ class HttpRecoveryActivities(RecoveryActivities):
         if where.drain != "drain":
             await self._leave_out(where)
         is_left = await self._database.transact(
-            lambda session: recovery.let_go(
+            lambda session: recovery.let_go_batch(
                 session, where.endpoint_id, every=self._drain_every, now=self._sender.now()
             )
         )

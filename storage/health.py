@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.outbox import DELIVERIES, ENDPOINTS
+from domain.health import DRAIN_FIRST
+from storage.outbox import DELIVERIES, DELIVERIES_ADDED, ENDPOINTS
 from storage.redelivery import TALLIES, By, note
 
 SYSTEM = "system"
@@ -46,10 +47,14 @@ async def enable(
 
     `drain` sends all of it, oldest first, at a bounded rate, new events behind it; `skip` cancels
     it; `newest_per_key` sends the newest of each ordering key (of each event type where there is
-    no key) and cancels the others. Returns whether anything is parked: then the endpoint is
-    `recovering`, and `runtime.delivery_control.DeliveryControl.recover` starts what moves it.
+    no key) and cancels the others. Little goes at once. Returns whether anything is left parked:
+    then the endpoint is `recovering`, and `runtime.delivery_control.DeliveryControl.recover`
+    starts what moves it.
     """
-    waiting = await oldest_parked(session, endpoint_id, most=1)
+    waiting = await oldest_parked(session, endpoint_id, most=DRAIN_FIRST + 1)
+    if parked == "drain" and len(waiting) <= DRAIN_FIRST:
+        await let_go(session, [row.id for row in waiting])
+        waiting = ()
     await session.execute(
         update(ENDPOINTS)
         .where(ENDPOINTS.c.id == endpoint_id)
@@ -131,6 +136,17 @@ async def park(session: AsyncSession, rows: Sequence[Any], health: str, *, now: 
         .values(state="parked", reason=reason, claim_id=None, next_attempt_at=None)
     )
     await note(session, rows, "parked", By(SYSTEM, reason), now=now)
+
+
+async def let_go(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Let parked deliveries be claimed."""
+    if ids:
+        await session.execute(
+            update(DELIVERIES)
+            .where(DELIVERIES.c.id.in_(ids), PARKED)
+            .values(state="pending", reason=None)
+        )
+        session.info[DELIVERIES_ADDED] = True
 
 
 async def oldest_parked(session: AsyncSession, endpoint_id: str, *, most: int) -> Sequence[Any]:

@@ -9,8 +9,9 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.health import DRAIN_MAX, drain_size
+from storage import health
 from storage.health import MOVED_MAX, PARKED, SYSTEM, oldest_parked, start_draining
-from storage.outbox import DELIVERIES, DELIVERIES_ADDED, ENDPOINTS
+from storage.outbox import DELIVERIES, ENDPOINTS
 from storage.redelivery import TALLIES, By, note
 
 CANDIDATES_MAX = 10
@@ -92,7 +93,7 @@ async def put_off(session: AsyncSession, endpoint_id: str, *, until: datetime | 
     )
 
 
-async def let_go(
+async def let_go_batch(
     session: AsyncSession, endpoint_id: str, *, every: timedelta, now: datetime
 ) -> bool:
     """Let the next batch of a recovering endpoint be claimed; its size doubles while it goes well.
@@ -110,7 +111,7 @@ async def let_go(
         return True
     size = drain_size(row.recovery_round, await _in_line(session, endpoint_id))
     parked = await oldest_parked(session, endpoint_id, most=size + 1)
-    await _release(session, [one.id for one in parked[:size]])
+    await health.let_go(session, [one.id for one in parked[:size]])
     await session.execute(
         update(TALLIES)
         .where(TALLIES.c.endpoint_id == endpoint_id)
@@ -193,13 +194,3 @@ async def _in_line(session: AsyncSession, endpoint_id: str) -> int:
         .limit(DRAIN_MAX)
     )
     return await session.scalar(select(func.count()).select_from(line.subquery())) or 0
-
-
-async def _release(session: AsyncSession, ids: Sequence[str]) -> None:
-    if ids:
-        await session.execute(
-            update(DELIVERIES)
-            .where(DELIVERIES.c.id.in_(ids), PARKED)
-            .values(state="pending", reason=None)
-        )
-        session.info[DELIVERIES_ADDED] = True

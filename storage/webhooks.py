@@ -8,9 +8,13 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import LimitExceeded
-from storage.outbox import DELIVERIES, DELIVERIES_ADDED, ENDPOINTS
+from storage import health
+from storage.health import Parked
+from storage.outbox import DELIVERIES, ENDPOINTS
+from storage.redelivery import By
 from storage.tables import Endpoint, EndpointSecret
 
+BY_OWNER = By("system", "enabled by its owner")
 ENDPOINTS_MAX = 50
 STATISTICS_WINDOW = 500
 UNSETTLED = ("pending", "claimed", "retrying", "parked")
@@ -40,18 +44,21 @@ async def find_webhook(session: AsyncSession, id: str, tenant_id: str) -> Endpoi
     return endpoint
 
 
-async def enable(session: AsyncSession, endpoint: Endpoint, *, now: datetime) -> None:
-    """Send again: what was parked meanwhile becomes pending, oldest first."""
-    endpoint.health = "healthy"
-    endpoint.disabled_at = endpoint.disabled_reason = endpoint.failing_since = None
-    endpoint.updated_at = now
-    await session.flush()
-    await session.execute(
-        update(DELIVERIES)
-        .where(DELIVERIES.c.endpoint_id == endpoint.id, DELIVERIES.c.state == "parked")
-        .values(state="pending", reason=None)
-    )
-    session.info[DELIVERIES_ADDED] = True
+async def enable(
+    session: AsyncSession,
+    endpoint: Endpoint,
+    by: By = BY_OWNER,
+    *,
+    parked: Parked = "drain",
+    now: datetime,
+) -> bool:
+    """Send again; storage/health.py says what becomes of what was parked meanwhile.
+
+    Returns whether anything is: then tell `runtime.delivery_control.DeliveryControl.recover`.
+    """
+    has_parked = await health.enable(session, endpoint.id, by, parked=parked, now=now)
+    await session.refresh(endpoint)
+    return has_parked
 
 
 async def delete_webhook(session: AsyncSession, endpoint: Endpoint, *, now: datetime) -> None:
