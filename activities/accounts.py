@@ -1,23 +1,28 @@
-"""An account's life in the books: created, funded, activated; or discarded."""
+"""An account's first days: created, its owner verified, funded, activated; or discarded."""
+
+from dataclasses import asdict
 
 from temporalio import activity
 
 from activities import books
+from activities.connectors.kyc import Kyc, Profile
 from activities.ports import AccountActivities
 from activities.steps import Steps, Unit
 from domain.account import OpenAccountRequest, asset_balance
+from domain.account_limits import limits_to_row
 from domain.catalogue import AccountCreated
 from domain.ledger import JournalEntry, bank_account_id, ledger_account_id, move
 from domain.saga import StepCall, Undone, UndoStatus
-from storage import accounts, ledger
+from storage import accounts, holders, ledger
 from storage.types import utc_now
 
 Call = StepCall[OpenAccountRequest]
 
 
 class SqlAccountActivities(AccountActivities):
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, kyc: Kyc) -> None:
         self._steps = steps
+        self._kyc = kyc
 
     @activity.defn
     async def create_account(self, call: Call) -> None:
@@ -26,6 +31,21 @@ class SqlAccountActivities(AccountActivities):
     @activity.defn
     async def discard_account(self, call: Call) -> Undone:
         return await self._steps.undo(call, _discard)
+
+    @activity.defn
+    async def verify_owner(self, call: Call) -> None:
+        async def verify() -> Profile:
+            return await self._kyc.verify(call.key, call.request.user_uuid, call.request.kyc_faults)
+
+        await self._steps.perform_outside(call, verify, _verified)
+
+    @activity.defn
+    async def set_limits(self, call: Call) -> None:
+        await self._steps.perform(call, _set_limits)
+
+    @activity.defn
+    async def remove_limits(self, call: Call) -> Undone:
+        return await self._steps.undo(call, _remove_limits)
 
     @activity.defn
     async def initial_deposit(self, call: Call) -> None:
@@ -53,6 +73,21 @@ async def _create(unit: Unit, call: Call) -> None:
 
 async def _discard(unit: Unit, call: Call) -> Undone:
     await accounts.change(unit.session, call.request.id, status="closed", closed_at=utc_now())
+    return Undone(UndoStatus.EXECUTED)
+
+
+async def _verified(unit: Unit, call: Call, profile: Profile) -> None:
+    known = asdict(profile)
+    await holders.keep(unit.session, call.saga.tenant_id, call.request.user_uuid, known)
+
+
+async def _set_limits(unit: Unit, call: Call) -> None:
+    limits = limits_to_row(call.request.limits)
+    await accounts.change(unit.session, call.request.id, limits=limits)
+
+
+async def _remove_limits(unit: Unit, call: Call) -> Undone:
+    await accounts.change(unit.session, call.request.id, limits={})
     return Undone(UndoStatus.EXECUTED)
 
 

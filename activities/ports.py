@@ -80,6 +80,21 @@ class AccountActivities(ABC):
 
     @activity.defn
     @abstractmethod
+    async def verify_owner(self, call: StepCall[OpenAccountRequest]) -> None:
+        """Have the owner verified, and keep what is known of them. Refuses kyc_required."""
+
+    @activity.defn
+    @abstractmethod
+    async def set_limits(self, call: StepCall[OpenAccountRequest]) -> None:
+        """Write down what may leave the account."""
+
+    @activity.defn
+    @abstractmethod
+    async def remove_limits(self, call: StepCall[OpenAccountRequest]) -> Undone:
+        """Forget it."""
+
+    @activity.defn
+    @abstractmethod
     async def initial_deposit(self, call: StepCall[OpenAccountRequest]) -> None:
         """Post the first money from the bank's cash."""
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 Times = Annotated[int, Field(ge=0, le=1_000)]
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
+FieldName = Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Faults:
     `refuse` answers no, with this reason code. The first `unavailable` calls are not answered and
     do nothing; then the first `lose_answer` calls are done, and their answer is lost. `delay_ms`
     comes before an answer, `confirm_after_ms` before a confirmation. `slip_percent` moves a price.
+    `omit` names fields that the answer lacks.
     """
 
     refuse: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
@@ -24,6 +26,7 @@ class Faults:
     delay_ms: Milliseconds = 0
     confirm_after_ms: Milliseconds = 0
     slip_percent: Annotated[str, Field(pattern=r"^-?\d{1,2}(\.\d{1,4})?$")] = "0"
+    omit: Annotated[tuple[FieldName, ...], Field(max_length=10)] = ()
 
 
 NO_FAULTS: Final = Faults()

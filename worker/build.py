@@ -13,6 +13,7 @@ from activities.addressees import AddressBook
 from activities.bookings import SqlLedgerActivities
 from activities.closings import SqlClosingActivities
 from activities.connectors.fx import SandboxFx
+from activities.connectors.kyc import SandboxKyc
 from activities.connectors.rail import SandboxRail
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
@@ -87,7 +88,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
     rail = SandboxRail(Sandbox("rail", database))
     return (
         SqlSagaActivities(database, steps),
-        SqlAccountActivities(steps),
+        SqlAccountActivities(steps, SandboxKyc(Sandbox("kyc", database))),
         SqlAccountChangeActivities(steps),
         SqlFreezeActivities(steps),
         SqlClosingActivities(steps),

@@ -7,23 +7,9 @@ from decimal import ROUND_DOWN, Decimal
 from activities.connectors.sandbox import Sandbox
 from domain.errors import ConnectorRefused
 from domain.money import Money, exponent
+from domain.reference_rates import USD_RATES
 from domain.sandbox import Faults
 
-# USD for one unit, as of no particular day: a sandbox's rates never move by themselves.
-USD_RATES = {
-    "USD": "1",
-    "EUR": "1.08",
-    "GBP": "1.27",
-    "CHF": "1.12",
-    "SGD": "0.74",
-    "JPY": "0.0067",
-    "USDC": "1",
-    "USDT": "1",
-    "EURC": "1.08",
-    "BTC": "60000",
-    "ETH": "3000",
-    "SOL": "150",
-}
 RATE_PLACES = Decimal("0.00000001")
 
 

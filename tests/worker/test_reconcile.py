@@ -125,6 +125,8 @@ async def test_a_saga_terminated_before_it_began_tells_start_and_end(
     started, failed = await story(sqlite, run.workflow_id)
     assert started["data"]["steps_planned"] == [
         "create_account",
+        "verify_owner",
+        "set_limits",
         "initial_deposit",
         "activate_account",
     ]
@@ -229,15 +231,16 @@ async def test_what_runs_or_ended_by_itself_is_not_undone_from_outside(
 
 
 async def test_the_schedule_is_made_once_and_keeps_a_persons_pause(temporal: Client) -> None:
-    await ensure_schedules(temporal)
+    await ensure_schedules(temporal, Settings())
     handle = temporal.get_schedule_handle(RECONCILE)
     try:
         await handle.pause(note="looking into something")
-        await ensure_schedules(temporal)
+        await ensure_schedules(temporal, Settings())
 
         schedule = (await handle.describe()).schedule
         assert schedule.state.paused
-        assert schedule.spec.intervals == reconcile_schedule().spec.intervals
+        wanted = reconcile_schedule(Settings().reconcile_interval)
+        assert schedule.spec.intervals == wanted.spec.intervals
     finally:
         await handle.delete()
 
