@@ -3,8 +3,10 @@
 Pure: the commit that makes them true calls these and publishes what they return.
 """
 
+import json
+import re
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from domain.catalogue import (
     ErrorDetails,
@@ -16,7 +18,8 @@ from domain.catalogue import (
     WorkflowStepCompleted,
     WorkflowTimeout,
 )
-from domain.money import minor_to_decimal
+from domain.catalogue.model import INTEGER_MAX
+from domain.money import EXPONENTS, minor_to_decimal
 from domain.saga import (
     Compensation,
     Failure,
@@ -26,6 +29,10 @@ from domain.saga import (
     StepCall,
     UndoStatus,
 )
+
+REASON_CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
+TEXT_MAX: Final = 2_000
+DETAILS_MAX: Final = 16_384
 
 PUBLISHED_STATUS = {
     UndoStatus.EXECUTED: "completed",
@@ -92,29 +99,68 @@ def _undid_something(end: SagaEnd) -> bool:
 
 
 def error_details(failure: Failure) -> ErrorDetails:
-    """The failure as clients read it; amounts are there when money was missing."""
+    """The failure as clients read it; amounts are there when money was missing.
+
+    Whatever is in the failure, this can be told: a saga whose end cannot be told never ends.
+    """
     details = failure.details
-    amounts: dict[str, Any] = {}
-    asset_code = details.get("asset_code")
-    if asset_code:
-        for name in ("required", "available"):
-            if (minor := details.get(f"{name}_minor")) is not None:
-                amounts[f"{name}_amount"] = minor_to_decimal(minor, asset_code)
-                amounts[f"{name}_amount_minor"] = minor
-    rest = {
-        name: found
-        for name, found in details.items()
-        if name not in ("asset_code", "required_minor", "available_minor")
-    }
+    amounts = _amounts(details)
+    rest = {name: found for name, found in details.items() if name not in amounts}
     return ErrorDetails.model_validate(
         {
-            "code": failure.code.upper(),
-            "message": failure.text,
-            "asset_code": asset_code,
-            "details": rest,
+            "code": reason_code(failure).upper(),
+            "message": _plain(failure.text)[:TEXT_MAX],
+            "details": _told(rest),
         }
-        | amounts
+        | {told: found for named in amounts.values() for told, found in named.items()}
     )
+
+
+def reason_code(failure: Failure) -> str:
+    """The code, if it looks like one of the event catalogue's."""
+    return failure.code if REASON_CODE.fullmatch(failure.code) else "internal_error"
+
+
+def _amounts(details: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the details say of money, as the event says it; by the name in the details."""
+    asset_code = details.get("asset_code")
+    if not isinstance(asset_code, str) or asset_code not in EXPONENTS:
+        return {}
+    found: dict[str, dict[str, Any]] = {"asset_code": {"asset_code": asset_code}}
+    for name in ("required", "available"):
+        minor = details.get(f"{name}_minor")
+        if type(minor) is int and abs(minor) <= INTEGER_MAX:
+            found[f"{name}_minor"] = {
+                f"{name}_amount": minor_to_decimal(minor, asset_code),
+                f"{name}_amount_minor": minor,
+            }
+    return found
+
+
+def _told(details: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(details)
+    size = len(json.dumps(plain))
+    return plain if size <= DETAILS_MAX else {"omitted": f"{size} characters of details"}
+
+
+def _plain(found: Any) -> Any:
+    """As near as an event's JSON comes to it: no float, no huge integer, no broken text."""
+    match found:
+        case None | bool():
+            return found
+        case int() if abs(found) <= INTEGER_MAX:
+            return found
+        case dict():
+            return {_plain_key(key): _plain(inner) for key, inner in found.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in found]
+        case _:
+            return str(found).encode(errors="replace").decode()
+
+
+def _plain_key(key: Any) -> str:
+    text = str(_plain(key))
+    return f"_{text}" if text.isdecimal() else text
 
 
 def _run(saga: SagaInfo) -> dict[str, Any]:
@@ -156,7 +202,7 @@ def _failed(end: SagaEnd) -> WorkflowFailed:
         _run(end.saga)
         | {
             "failed_step": end.failure.step or None,
-            "failure_reason": end.failure.code,
+            "failure_reason": reason_code(end.failure),
             "error_details": error_details(end.failure),
             "compensation_triggered": _undid_something(end),
             "completed_steps": end.completed_steps,
@@ -186,7 +232,7 @@ def _compensated(end: SagaEnd, failure: Failure) -> WorkflowCompensationExecuted
         _run(end.saga)
         | {
             "failed_step": failure.step or None,
-            "failure_reason": failure.code,
+            "failure_reason": reason_code(failure),
             "compensation_actions": [
                 _action(one)
                 for one in end.compensations
@@ -217,5 +263,5 @@ def _compensation(one: Compensation) -> dict[str, Any]:
         "status": one.undone.status,
         "attempts": one.attempts,
         "executed_at": one.executed_at,
-        "error": one.error,
+        "error": _plain(one.error)[:TEXT_MAX] if one.error else None,
     }

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from domain.account import AccountId, AssetCode
 from domain.errors import SameAccount
-from domain.money import AmountText, Money, parse_amount
+from domain.money import AmountText, Money, exponent, parse_amount
 from domain.saga import SagaRequest
 from domain.sandbox import NO_FAULTS, Faults
 
@@ -102,6 +102,7 @@ class ConversionTransferRequest(SagaRequest):
         if self.from_account == self.to_account:
             raise SameAccount("a transfer needs two different accounts", field="to_account")
         assert self.money
+        exponent(self.to_asset)
 
     @property
     def money(self) -> Money:
