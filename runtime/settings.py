@@ -147,6 +147,13 @@ class Settings(BaseSettings):
         ge=timedelta(milliseconds=10),
         le=timedelta(minutes=1),
     )
+    reconcile_interval: Duration = setting(
+        "20s",
+        "duration",
+        "How often sagas are looked for that were ended from outside and have not told it.",
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=1),
+    )
     endpoint_allow_cidrs: Cidrs = setting(
         "",
         "networks",

@@ -57,7 +57,7 @@ async def run(settings: Settings) -> None:
                     group.create_task(Sweeper(database, temporal).run()),
                     *_listening(group, database, bell),
                 ]
-                await _make_schedules(temporal)
+                await _make_schedules(temporal, settings)
                 mark_ready(settings, "worker")
                 await stop.wait()
                 for task in background:
@@ -67,9 +67,9 @@ async def run(settings: Settings) -> None:
         await database.close()
 
 
-async def _make_schedules(temporal: Client) -> None:
+async def _make_schedules(temporal: Client, settings: Settings) -> None:
     try:
-        await ensure_schedules(temporal)
+        await ensure_schedules(temporal, settings)
     except RPCError:  # Sagas and deliveries do not need them.
         logger.exception("worker.schedules_not_made")
 
