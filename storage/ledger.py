@@ -43,6 +43,15 @@ HOLDS: Any = Hold.__table__  # type: ignore[attr-defined]
 ENTRIES: Any = JournalEntryRow.__table__  # type: ignore[attr-defined]
 POSTINGS: Any = PostingRow.__table__  # type: ignore[attr-defined]
 
+# Statements are made once: building one takes longer than SQLite takes to run it.
+SHARED_ACCOUNTS = (
+    select(Account)
+    .where(col(Account.id).in_(bindparam("accounts", expanding=True)))
+    .order_by(Account.id)
+    .with_for_update(read=True)
+    # What this session read before it had the lock may be old.
+    .execution_options(populate_existing=True)
+)
 FINGERPRINT = select(ENTRIES.c.fingerprint).where(ENTRIES.c.id == bindparam("entry"))
 ADD_ENTRY = insert(ENTRIES)
 ADD_POSTINGS = insert(POSTINGS)
@@ -84,7 +93,8 @@ async def check_accounts(
     Raises AccountNotFound (also for another tenant's), AccountFrozen, AccountClosed or
     AccountNotActive.
     """
-    found = {account.id: account for account in await session.scalars(_shared(account_ids))}
+    rows = await session.scalars(SHARED_ACCOUNTS, {"accounts": list(account_ids)})
+    found = {account.id: account for account in rows}
     for account_id in account_ids:
         account = found.get(account_id)
         if account is None or account.tenant_id != tenant_id:
@@ -92,13 +102,6 @@ async def check_accounts(
         if account.status != "active":
             raise NOT_USABLE[account.status](account_id)
     return [found[account_id] for account_id in account_ids]
-
-
-def _shared(account_ids: Sequence[str]) -> Select[Account]:
-    # What this session read before it had the lock may be old.
-    wanted = select(Account).where(col(Account.id).in_(account_ids))
-    locked = wanted.order_by(Account.id).with_for_update(read=True)
-    return locked.execution_options(populate_existing=True)
 
 
 async def post(
