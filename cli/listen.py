@@ -46,6 +46,8 @@ def listen(  # noqa: PLR0913 - these are the options of a command line
     """Receive webhooks, verify their signatures, and print a line for each."""
     if secret is not None:
         _check_secret(secret)
+    if forward is not None and not forward.startswith(("http://", "https://")):
+        refuse(f"--forward is a URL, like http://127.0.0.1:3000/hooks, not {forward!r}")
     receiver = Receiver(
         _everyone(_print_json if as_json else _print_line, log),
         answers=Answers(status=status, fail_first=fail_first, forward_url=forward),

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 from standardwebhooks import Webhook, WebhookVerificationError
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -141,9 +142,21 @@ def find_problem(secret: str, headers: Mapping[str, str], body: bytes) -> str | 
         Webhook(secret).verify(body, dict(headers), json_parse=False)
     except (WebhookVerificationError, ValueError) as error:
         return f"webhook-signature: {error}"
-    if not _is_product_signature(secret, headers, body):
+    if _is_newest(secret, headers, body) and not _is_product_signature(secret, headers, body):
         return "x-finaegis-signature: does not match"
     return None
+
+
+def _is_newest(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """While a rotation overlaps, the product's scheme is signed with the newest secret only.
+
+    That one comes first among the standard signatures.
+    """
+    first = next(one for one in headers["webhook-signature"].split(" ") if one.startswith("v1,"))
+    sent_at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    return hmac.compare_digest(
+        first, Webhook(secret).sign(headers["webhook-id"], sent_at, body.decode())
+    )
 
 
 def _is_product_signature(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -178,7 +191,15 @@ async def _forward(url: str, headers: Mapping[str, str], body: bytes) -> web.Res
             aiohttp.ClientSession(timeout=FORWARD_TIMEOUT, auto_decompress=False) as session,
             session.post(url, data=body, headers=passed_on, allow_redirects=False) as answer,
         ):
-            return web.Response(status=answer.status, body=await answer.read())
+            # What the app asks of the sender counts: `Retry-After`, `webhook-delivery: disable`.
+            passed_back = [
+                (name, value)
+                for name, value in answer.headers.items()
+                if name.lower() not in NOT_FORWARDED
+            ]
+            return web.Response(
+                status=answer.status, headers=CIMultiDict(passed_back), body=await answer.read()
+            )
     except (aiohttp.ClientError, TimeoutError) as error:
         return web.Response(status=502, text=f"{url} does not answer: {type(error).__name__}")
 

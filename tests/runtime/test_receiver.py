@@ -18,6 +18,7 @@ import pytest_asyncio
 from standardwebhooks import Webhook
 
 from cli.receiver import BODY_BYTES_MAX, Answers, Received, Receiver, find_problem
+from tests.runtime.receivers import Caller, http, receiving
 from tests.runtime.stand_ins import ROOT, eventually
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -58,6 +59,16 @@ def test_one_good_signature_among_several_is_enough() -> None:
     headers = signed()
     headers["webhook-signature"] = f"v1,AAAA v1a,BBBB {headers['webhook-signature']}"
     assert find_problem(SECRET, headers, BODY) is None
+
+
+def test_the_old_secret_is_good_while_a_rotation_overlaps() -> None:
+    new, old = signed(secret=OTHER_SECRET), signed()
+    both = f"{new['webhook-signature']} {old['webhook-signature']}"
+
+    for secret in (SECRET, OTHER_SECRET):
+        assert find_problem(secret, new | {"webhook-signature": both}, BODY) is None
+    forged = new | {"webhook-signature": both, "x-finaegis-signature": "sha256=00"}
+    assert find_problem(OTHER_SECRET, forged, BODY) is not None
 
 
 def test_the_bare_signature_over_the_body_is_known_too() -> None:
@@ -160,6 +171,21 @@ async def test_a_post_is_passed_on_and_the_answer_passed_back(listen: Listen) ->
     relay = await listen(forward_url=f"{app.url}/hook")
     assert await relay.post(signed()) == 418
     assert app.posts[0].verified is True, "the body and the signatures pass unchanged"
+
+
+async def test_what_the_app_asks_of_the_sender_is_passed_back(listen: Listen) -> None:
+    async def busy(caller: Caller) -> None:
+        await caller.send(
+            http(503, "Retry-After: 120", "webhook-delivery: abort", "Connection: keep-alive")
+        )
+
+    async with receiving(busy) as app, httpx.AsyncClient(trust_env=False) as client:
+        relay = await listen(forward_url=app.url)
+        answer = await client.post(relay.url, content=BODY, headers=signed())
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "120"
+    assert answer.headers["webhook-delivery"] == "abort"
 
 
 async def test_an_app_that_does_not_answer_is_a_bad_gateway(listen: Listen) -> None:
