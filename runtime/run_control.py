@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Refused
-from domain.saga import SagaState
+from domain.saga import ENDED, SagaState
 from runtime.starting import start_run
 from storage.tables import SagaRun
 
@@ -55,6 +55,8 @@ async def cancel(temporal: Client, run: SagaRun) -> None:
 
     Raises RunEnded, RPCError.
     """
+    if run.state in ENDED:
+        raise RunEnded(run.workflow_id, run.state)
     try:
         await temporal.get_workflow_handle(run.workflow_id).cancel(rpc_timeout=ASKED_FOR)
     except RPCError as error:
