@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from runtime.database import Database
@@ -25,12 +23,9 @@ from runtime.temporal import (
 from runtime.wakeup import Bell, listen_for_ever
 from worker.build import Implementations, build
 from worker.relay import Relay
-from worker.schedules import ensure_schedules
 from worker.sweeper import Sweeper
 from worker.upkeep import Upkeep
 from workflows.registry import DELIVERY_WORKFLOWS, RETRY_WORKFLOWS, saga_workflows
-
-logger = logging.getLogger("sagapost.worker")
 
 
 async def run(settings: Settings) -> None:
@@ -57,7 +52,6 @@ async def run(settings: Settings) -> None:
                     group.create_task(Sweeper(database, temporal).run()),
                     *_listening(group, database, bell),
                 ]
-                await _make_schedules(temporal, settings)
                 mark_ready(settings, "worker")
                 await stop.wait()
                 for task in background:
@@ -65,13 +59,6 @@ async def run(settings: Settings) -> None:
     finally:
         bell.close()
         await database.close()
-
-
-async def _make_schedules(temporal: Client, settings: Settings) -> None:
-    try:
-        await ensure_schedules(temporal, settings)
-    except RPCError:  # Sagas and deliveries do not need them.
-        logger.exception("worker.schedules_not_made")
 
 
 def _listening(

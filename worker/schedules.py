@@ -17,26 +17,38 @@ from temporalio.client import (
 
 from domain.reconcile import ReconcileRequest
 from runtime.settings import Settings
-from runtime.temporal import SAGA_QUEUE
+from runtime.temporal import DELIVERY_QUEUE, SAGA_QUEUE
+from workflows.prune import Prune
 from workflows.reconcile import Reconcile
 
-RECONCILE = "reconcile"
-# Each run sweeps for so long: the list of runs in the UI stays a list of sagas.
-RUN_FOR = timedelta(minutes=10)
+RECONCILE_SCHEDULE = "reconcile"
+RETENTION_SCHEDULE = "retention"
+# Each run of `reconcile` sweeps for so long: the list of runs in the UI stays a list of sagas.
+RECONCILE_FOR = timedelta(minutes=10)
+# A run that is still at work is enough, and of those that were missed only the last matters.
+ONE_AT_A_TIME = SchedulePolicy(
+    overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)
+)
 
 
 async def ensure_schedules(temporal: Client, settings: Settings) -> None:
-    """Make them, or bring them up to date. Whether a person has paused one stays as it is."""
-    wanted = reconcile_schedule(settings.reconcile_interval)
+    await ensure_schedule(
+        temporal, RECONCILE_SCHEDULE, reconcile_schedule(settings.reconcile_interval)
+    )
+    await ensure_schedule(temporal, RETENTION_SCHEDULE, retention_schedule(settings.prune_interval))
+
+
+async def ensure_schedule(temporal: Client, name: str, wanted: Schedule) -> None:
+    """Make it, or bring the one that is there up to date; paused, it stays paused."""
 
     def update(found: ScheduleUpdateInput) -> ScheduleUpdate:
         wanted.state = found.description.schedule.state
         return ScheduleUpdate(wanted)
 
     try:
-        await temporal.create_schedule(RECONCILE, wanted)
+        await temporal.create_schedule(name, wanted)
     except ScheduleAlreadyRunningError:
-        await temporal.get_schedule_handle(RECONCILE).update(update)
+        await temporal.get_schedule_handle(name).update(update)
 
 
 def reconcile_schedule(every: timedelta) -> Schedule:
@@ -44,11 +56,24 @@ def reconcile_schedule(every: timedelta) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
             Reconcile.run,
-            ReconcileRequest(sweeps=RUN_FOR // every, every_s=every.total_seconds()),
-            id=RECONCILE,
+            ReconcileRequest(sweeps=RECONCILE_FOR // every, every_s=every.total_seconds()),
+            id="reconcile",
             task_queue=SAGA_QUEUE,
             static_summary="tell the missing end of sagas that were ended from outside",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+        policy=ONE_AT_A_TIME,
+    )
+
+
+def retention_schedule(every: timedelta) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            Prune.run,
+            id="prune",
+            task_queue=DELIVERY_QUEUE,
+            static_summary="delete what is past its retention",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)], jitter=every / 10),
+        policy=ONE_AT_A_TIME,
     )

@@ -1,4 +1,4 @@
-"""Forget what is old: started by a Temporal Schedule, see worker/upkeep.py."""
+"""Forget what is old: started by a Temporal Schedule, see worker/schedules.py."""
 
 from datetime import timedelta
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, Schedule, WorkflowFailureError, WorkflowHandle
 
 from domain.ids import new_uuid
 from domain.reconcile import ReconcileRequest, Swept
@@ -36,7 +36,7 @@ from storage.tables import Event, SagaRun
 from tests.conftest import worker
 from tests.worker.runs import accept, accepted, an_account, state_of
 from worker.build import reconcile_implementation, saga_implementations
-from worker.schedules import RECONCILE, ensure_schedules, reconcile_schedule
+from worker.schedules import RECONCILE_SCHEDULE, ensure_schedule, reconcile_schedule
 from workflows.progress import first_attributes
 from workflows.reconcile import Reconcile
 
@@ -231,18 +231,21 @@ async def test_what_runs_or_ended_by_itself_is_not_undone_from_outside(
 
 
 async def test_the_schedule_is_made_once_and_keeps_a_persons_pause(temporal: Client) -> None:
-    await ensure_schedules(temporal, Settings())
-    handle = temporal.get_schedule_handle(RECONCILE)
+    await ensure_schedule(temporal, RECONCILE_SCHEDULE, wanted())
+    handle = temporal.get_schedule_handle(RECONCILE_SCHEDULE)
     try:
         await handle.pause(note="looking into something")
-        await ensure_schedules(temporal, Settings())
+        await ensure_schedule(temporal, RECONCILE_SCHEDULE, wanted())
 
         schedule = (await handle.describe()).schedule
         assert schedule.state.paused
-        wanted = reconcile_schedule(Settings().reconcile_interval)
-        assert schedule.spec.intervals == wanted.spec.intervals
+        assert schedule.spec.intervals == wanted().spec.intervals
     finally:
         await handle.delete()
+
+
+def wanted() -> Schedule:
+    return reconcile_schedule(Settings().reconcile_interval)
 
 
 async def sweep(temporal: Client, request: ReconcileRequest = ONCE) -> Swept:

@@ -16,10 +16,11 @@ from temporalio.client import (
 
 from activities.retention import SqlRetentionActivities
 from runtime.database import Database
+from runtime.settings import Settings
 from storage.types import utc_now
 from tests.conftest import worker
 from tests.lifecycle import House, eventually, lifecycle_settings, own_queue
-from worker.upkeep import RETENTION_SCHEDULE, ensure_retention_schedule
+from worker.schedules import RETENTION_SCHEDULE, ensure_schedule, retention_schedule
 from workflows.prune import Prune
 
 KEEP = timedelta(days=30)
@@ -84,7 +85,7 @@ async def test_the_schedule_starts_the_pruning(
     house: House, temporal: Client, schedule: ScheduleHandle, tmp_path: Path
 ) -> None:
     await house.publish(20)
-    await ensure_retention_schedule(temporal, lifecycle_settings(tmp_path))
+    await ensure(temporal, lifecycle_settings(tmp_path))
 
     await schedule.trigger()
 
@@ -99,10 +100,10 @@ async def test_the_schedule_starts_the_pruning(
 async def test_a_second_worker_finds_the_schedule_and_brings_it_up_to_date(
     temporal: Client, schedule: ScheduleHandle, tmp_path: Path
 ) -> None:
-    await ensure_retention_schedule(temporal, lifecycle_settings(tmp_path))
+    await ensure(temporal, lifecycle_settings(tmp_path))
     await schedule.pause(note="an operator's")
 
-    await ensure_retention_schedule(temporal, lifecycle_settings(tmp_path, prune_interval="2h"))
+    await ensure(temporal, lifecycle_settings(tmp_path, prune_interval="2h"))
 
     found = (await schedule.describe()).schedule
     assert [interval.every for interval in found.spec.intervals] == [timedelta(hours=2)]
@@ -113,3 +114,8 @@ async def test_a_second_worker_finds_the_schedule_and_brings_it_up_to_date(
 
 def ahead() -> datetime:
     return utc_now() + MONTHS_LATER
+
+
+async def ensure(temporal: Client, settings: Settings) -> None:
+    wanted = retention_schedule(settings.prune_interval)
+    await ensure_schedule(temporal, RETENTION_SCHEDULE, wanted)
