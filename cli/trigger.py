@@ -116,7 +116,9 @@ def _told(event_type: str, told: Mapping[str, Any]) -> str:
     """One line for the event, one for each webhook that gets it."""
     if "deliveries" not in told:
         return f"{event_type}: {json.dumps(told)}"
-    lines = [f"{told['id']}  {event_type}  {len(told['deliveries'])} deliveries"]
+    number = len(told["deliveries"])
+    noun = "delivery" if number == 1 else "deliveries"
+    lines = [f"{told['id']}  {event_type}  {number} {noun}"]
     lines += [f"  {one['webhook_id']}  {one['id']}  {one['state']}" for one in told["deliveries"]]
     if not told["deliveries"]:
         lines.append("  no webhook asks for it")
