@@ -111,9 +111,9 @@ def deployment_config(settings: Settings, queue: str) -> WorkerDeploymentConfig 
     ones. None where versioning is off."""
     if not settings.worker_deployment:
         return None
-    behavior = VersioningBehavior.PINNED
-    if queue == DELIVERY_QUEUE:
-        behavior = VersioningBehavior.AUTO_UPGRADE
+    behavior = VersioningBehavior.AUTO_UPGRADE
+    if queue == SAGA_QUEUE:
+        behavior = VersioningBehavior.PINNED
     return WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(settings.worker_deployment, settings.worker_build_id),
         use_worker_versioning=True,

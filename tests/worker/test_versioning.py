@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Replayer, Worker
 
 from runtime.settings import Settings
-from runtime.temporal import CONVERTER, DELIVERY_QUEUE, SAGA_QUEUE, workflow_runner
+from runtime.temporal import CONVERTER, DELIVERY_QUEUE, RETRY_QUEUE, SAGA_QUEUE, workflow_runner
 from tests.worker.builds import FirstBuild, PatchedBuild, SecondBuild
 from worker.main import deployment_config
 
@@ -84,7 +84,7 @@ def test_versioning_is_off_unless_it_is_set() -> None:
 def test_sagas_stay_on_their_build_and_deliveries_do_not() -> None:
     settings = Settings(worker_deployment="bank", worker_build_id="1.2")
     behaviors = {}
-    for queue in (SAGA_QUEUE, DELIVERY_QUEUE):
+    for queue in (SAGA_QUEUE, DELIVERY_QUEUE, RETRY_QUEUE):
         config = deployment_config(settings, queue)
         assert config is not None
         behaviors[queue] = config.default_versioning_behavior
@@ -92,6 +92,7 @@ def test_sagas_stay_on_their_build_and_deliveries_do_not() -> None:
     assert behaviors == {
         SAGA_QUEUE: VersioningBehavior.PINNED,
         DELIVERY_QUEUE: VersioningBehavior.AUTO_UPGRADE,
+        RETRY_QUEUE: VersioningBehavior.AUTO_UPGRADE,
     }
 
 
