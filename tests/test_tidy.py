@@ -20,7 +20,7 @@ from workflows.registry import all_sagas
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("domain", "storage", "activities", "workflows", "runtime", "worker", "api", "cli")
-BESIDE = ("bench", "tests")
+BESIDE = ("bench", "conformance", "tests")
 
 MODULE_LINES_MAX = 400
 TEST_MODULE_LINES_MAX = 500
