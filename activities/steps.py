@@ -64,7 +64,9 @@ class Steps:
             done = await _find_step(session, call, place)
             if done is not None:
                 return done.state, done.result
-            if call.abandoned or place.turned_back:  # Nobody waits for this try any more.
+            if place.ended:  # Nobody waits for this try any more.
+                return "fenced", None
+            if call.abandoned or place.turned_back:
                 await _fence(session, call, NOTHING_TO_UNDO)
                 await tell_story(unit, place)
                 return "fenced", None
@@ -94,6 +96,8 @@ class Steps:
             raise StepFenced(call.saga.workflow_id, call.step)
         if done is not None:
             return cast(Result, done.result)
+        if call.abandoned:
+            return await self.perform(call, _nothing_new)
         answer = await ask()
 
         async def committed(unit: Unit, call: StepCall[Request]) -> Result:
@@ -167,6 +171,10 @@ async def _find_step(
     if not place.begun:  # Then no step was recorded: the first one begins the story.
         return None
     return await saga_log.find_step(session, call.saga.workflow_id, call.step)
+
+
+async def _nothing_new(unit: Unit, call: StepCall[Any]) -> Any:
+    raise AssertionError(f"{call.step} is abandoned: nothing new may be done")
 
 
 async def _fence(session: AsyncSession, call: StepCall[Any], undone: Undone) -> None:

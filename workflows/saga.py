@@ -17,7 +17,7 @@ the pivot a cancel must not reach the wait.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
@@ -28,7 +28,7 @@ from temporalio.exceptions import ChildWorkflowError, FailureError
 
 from activities.ports import SagaActivities
 from domain.errors import StepFenced
-from domain.operate import Approval, Verdict
+from domain.operate import Verdict
 from domain.saga import (
     ChildEnd,
     Nothing,
@@ -47,7 +47,8 @@ from workflows.operators import EVERY_VERDICT, OperatorDesk, Tries
 from workflows.progress import Progress
 from workflows.steps import Step
 from workflows.undoing import Undoing, undoable
-from workflows.uninterrupted import Branches, finish, recorded
+from workflows.uninterrupted import Branches, finish
+from workflows.waits import Waits
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -61,7 +62,7 @@ CHILD = replace(LOCAL_CHILD, outside=True)
 NEEDED = EVERY_VERDICT - {Verdict.SKIP}
 
 
-class Saga:
+class Saga(Waits):
     """`async with Saga(STEPS) as saga:` undoes its steps if the block ends with an error.
 
     `deadline` counts from the start; it passes into nothing once the pivot began. Return
@@ -133,8 +134,7 @@ class Saga:
             self._brakes.disregard_deadline()
             if step.compensation is not None:
                 self._undoing.remember(undoable(step, call))
-            until = steps.act if step.compensation else steps.act_until_known
-            result = await finish(self._complete(call, until(step, call)))
+            result = await self._pivot(step, call)
         self._brakes.release()
         return result
 
@@ -214,45 +214,14 @@ class Saga:
             self._progress.failed(name)
             return ChildOutcome(failure=failure_of(error, name))
 
-    # Waits
-
-    async def wait_for(
-        self,
-        predicate: Callable[[], bool],
-        *,
-        what: str,
-        within: timedelta | None = None,
-        code: str = "step_timed_out",
-    ) -> None:
-        """Wait for what a signal or update will make true. Refuses with `code` if it does not."""
-        await self.begin()
-        self._at = what
-        if not predicate():
-            self._brakes.stop_if_on()
-        waiting = workflow.wait_condition(predicate, timeout=within, timeout_summary=what)
-        try:
-            await self._brakes.wait(waiting)
-        except TimeoutError:
-            raise refusal(code, f"{what} did not happen within {within}") from None
-        await finish(recorded(what))
-
-    async def approval(self, what: str, *, within: timedelta | None = None) -> Approval:
-        """Wait until a person approves `what`. Refuses approval_rejected or approval_timeout."""
-        await self.begin()
-        self._at = what
-        self._brakes.stop_if_on()
-        try:
-            approval = await self._brakes.wait(self._approvals.answer(what, within))
-        except TimeoutError:
-            raise refusal("approval_timeout", f"{what}: nobody answered in {within}") from None
-        if not approval.approved:
-            raise refusal("approval_rejected", f"{what}: rejected by {approval.by}")
-        return approval
-
-    async def sleep(self, duration: timedelta, *, summary: str) -> None:
+    async def ask(self, saga_type: str, request: SagaRequest) -> ChildOutcome:
+        """Run a saga that only looks. Not a step: one must follow that acts on its answer."""
         await self.begin()
         self._brakes.stop_if_on()
-        await self._brakes.wait(workflow.sleep(duration, summary=summary))
+        try:
+            return ChildOutcome(await self._brakes.wait(Child(self.info, saga_type, request).run()))
+        except FailureError as error:
+            return ChildOutcome(failure=failure_of(error, saga_type))
 
     def continue_as_new(self, request: Any) -> NoReturn:
         """Go on in a new run, whose history is empty: the same saga, its story goes on.
@@ -335,21 +304,35 @@ class Saga:
             await self.begin()
         self._begun = True
 
+    async def _pivot(self, step: Step[Request, Result], call: StepCall[Request]) -> Result:
+        """Turning back after a pivot that was done would be the worst of all: ask once more."""
+        until = steps.act if step.compensation else steps.act_until_known
+        try:
+            return await finish(self._complete(call, until(step, call)))
+        except FailureError as refused:
+            try:
+                return await self._ask_if_done(step, call)
+            except asyncio.CancelledError:
+                raise refused from None
+
     async def _if_done_before(self, step: Step[Request, Result], call: StepCall[Request]) -> Result:
         """The saga is called off. But a worker may have died after it did this step and before it
         could say so: then go on from there. Else stop here, and keep a late try out."""
         if step.outside:  # Those are in the history before they are started.
             raise asyncio.CancelledError
-        asking = replace(call, abandoned=True)
+        result = await self._ask_if_done(step, call)
+        if step.compensation is not None:
+            self._undoing.remember(undoable(step, call))
+        return result
+
+    async def _ask_if_done(self, step: Step[Request, Result], call: StepCall[Request]) -> Result:
         try:
-            result = await finish(self._complete(call, steps.act(step, asking)))
+            asking = steps.act(step, replace(call, abandoned=True))
+            return await finish(self._complete(call, asking))
         except FailureError as error:
             if failure_of(error, call.step).code != StepFenced.code:
                 raise
             raise asyncio.CancelledError from None
-        if step.compensation is not None:
-            self._undoing.remember(undoable(step, call))
-        return result
 
     async def _complete(self, call: StepCall[Any], work: Coroutine[Any, Any, Result]) -> Result:
         result = await self._noting_failure(call, work)
