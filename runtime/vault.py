@@ -46,7 +46,7 @@ class Vault:
             raise WrongKey(f"no key at rest has the id {key_id.hex()}")
         try:
             return key.decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], bound_to.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # The latter for a text that was cut off.
             raise WrongKey("a sealed text does not open: was it changed or moved?") from None
 
 
