@@ -11,6 +11,7 @@ from temporalio.client import Client
 from api.errors import Invalid
 from domain.url_policy import UrlPolicy
 from runtime.database import Database
+from runtime.delivery_control import DeliveryControl
 from runtime.links import ui_url
 from runtime.settings import Settings
 from runtime.vault import Vault
@@ -30,6 +31,10 @@ class Services:
     policy: UrlPolicy
     in_flight: dict[tuple[str, str, str], str] = field(default_factory=dict)
     streams: set[object] = field(default_factory=set)
+
+    @property
+    def delivery_control(self) -> DeliveryControl:
+        return DeliveryControl(self.database, self.temporal)
 
     def run_url(self, workflow_id: str, run_id: str | None = None) -> str:
         """The run's page in the Temporal UI."""

@@ -1,8 +1,10 @@
 """Events: what was told, to whom, and telling something."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import asdict
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, JsonValue, ValidationError
@@ -16,10 +18,13 @@ from api.errors import Invalid, NotFound, by_field
 from api.fields import Body
 from api.once import OnceOnly, Reply
 from api.paging import InWindow, Pages
-from api.shapes import Data, Page, Timestamp, View
+from api.shapes import Data, Done, Page, Timestamp, View
 from domain.catalogue import EVENT_TYPES, EventData
+from domain.payload_filter import ClauseResult
+from storage.filters import Match, unmatched
 from storage.listing import find_own
 from storage.outbox import EVENTS, publish
+from storage.retention import expunge
 from storage.tables import Event
 from storage.types import utc_now
 from storage.views import EVENT_ORDER, deliveries_of_event, events_of
@@ -27,6 +32,7 @@ from storage.views import EVENT_ORDER, deliveries_of_event, events_of
 router = APIRouter(prefix="/events", tags=["events"])
 Reader = Annotated[Caller, Depends(Allowed("read", "events.read", "events.publish"))]
 Publisher = Annotated[Caller, Depends(Allowed("write", "events.publish"))]
+Deleter = Annotated[Caller, Depends(Allowed("delete", "events.manage"))]
 
 EXAMPLE = EVENT_TYPES["account.unfrozen"].example()
 
@@ -51,11 +57,41 @@ class EventView(View):
     created_at: Timestamp
 
 
+class ClauseView(View):
+    """What one clause of a payload filter made of an event."""
+
+    clause: str
+    operator: str
+    operand: JsonValue
+    found: JsonValue
+    is_missing: bool
+    matched: bool
+
+
+class NotSentTo(View):
+    """A webhook that has no delivery of the event, and why."""
+
+    webhook_id: str
+    reason: Literal["matches", "created_later", "event_type", "payload_filter", "expunged"]
+    text: str
+    clauses: list[ClauseView]
+
+
 class EventDetail(EventView):
-    """An event with what was sent of it, and where it went. `data` is None once expunged."""
+    """An event with what was sent of it, where it went, and where it did not go.
+
+    `data` is None once expunged.
+    """
 
     data: JsonValue
     deliveries: list[DeliveryView]
+    not_sent_to: list[NotSentTo]
+
+
+class Expunged(Done):
+    """Nothing of the payload is left, here or in what receivers answered to it."""
+
+    cancelled_deliveries: int
 
 
 def wanted_events(
@@ -89,7 +125,7 @@ async def publish_event(
     body: EventPublish, caller: Publisher, shared: Shared, once: OnceOnly
 ) -> Data[EventDetail]:
     """Publish an event: it is stored, with one delivery for every webhook that wants it."""
-    data = _checked(body)
+    data = checked(event_type_named(body.type), body.data)
 
     async def work(session: AsyncSession) -> Reply[Data[EventDetail]]:
         [event_id] = await publish(session, caller.tenant_id, [(data, None)], now=utc_now())
@@ -104,21 +140,49 @@ async def publish_event(
 async def get_event(
     event_id: str, caller: Reader, session: Session, shared: Shared
 ) -> Data[EventDetail]:
-    """Get one event, what was sent of it, and its deliveries."""
-    row = await find_own(session, Event, event_id, caller.tenant_id)
-    if row is None:
-        raise NotFound("event", event_id)
+    """Get one event, what was sent of it, its deliveries, and which webhooks did not match."""
+    row = await _own_event(session, event_id, caller)
     return Data(data=await _detail(session, row, shared))
 
 
-def _checked(body: EventPublish) -> EventData:
-    event_type = EVENT_TYPES.get(body.type)
+@router.delete("/{event_id}/content")
+async def expunge_event(event_id: str, caller: Deleter, shared: Shared) -> Expunged:
+    """Forget what an event said. The event and its deliveries stay; what is unsettled is cancelled.
+
+    For what must not be kept: a mistake, or a person's right to be forgotten.
+    """
+
+    async def work(session: AsyncSession) -> int:
+        row = await _own_event(session, event_id, caller)
+        return await expunge(session, row, actor=caller.key_id, now=utc_now())
+
+    cancelled = await shared.database.transact(work)
+    return Expunged(
+        message=f"the content of {event_id} is expunged", cancelled_deliveries=cancelled
+    )
+
+
+async def _own_event(session: AsyncSession, event_id: str, caller: Caller) -> Event:
+    row = await find_own(session, Event, event_id, caller.tenant_id)
+    if row is None:
+        raise NotFound("event", event_id)
+    return row
+
+
+def event_type_named(name: str) -> type[EventData]:
+    """Raises Invalid, with the nearest one."""
+    event_type = EVENT_TYPES.get(name)
     if event_type is None:
-        nearest = get_close_matches(body.type, EVENT_TYPES, n=1)
+        nearest = get_close_matches(name, EVENT_TYPES, n=1)
         hint = f": did you mean '{nearest[0]}'?" if nearest else ""
-        raise Invalid({"type": [f"unknown event type '{body.type}'{hint}"]})
+        raise Invalid({"type": [f"unknown event type '{name}'{hint}"]})
+    return event_type
+
+
+def checked(event_type: type[EventData], data: dict[str, JsonValue]) -> EventData:
+    """Raises Invalid, with the fields of `data` that are wrong."""
     try:
-        return event_type.model_validate_json(json.dumps(body.data))
+        return event_type.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise Invalid(by_field(error.errors(), within="data")) from None
 
@@ -129,7 +193,21 @@ async def _detail(session: AsyncSession, row: Event, shared: Services) -> EventD
         **_fields(row, shared),
         data=json.loads(row.body)["data"] if row.body is not None else None,
         deliveries=[delivery_view(delivery, shared) for delivery in deliveries],
+        not_sent_to=[_not_sent_to(match) for match in await unmatched(session, row)],
     )
+
+
+def _not_sent_to(match: Match) -> NotSentTo:
+    return NotSentTo(
+        webhook_id=match.endpoint_id,
+        reason=match.reason.value,
+        text=match.text,
+        clauses=clause_views(match.clauses),
+    )
+
+
+def clause_views(clauses: Iterable[ClauseResult]) -> list[ClauseView]:
+    return [ClauseView.model_validate(asdict(clause)) for clause in clauses]
 
 
 def _fields(row: Event, shared: Services) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, JsonValue, model_validator
 
+from api.errors import Invalid
 from api.fields import Body, Metadata, Name
 from api.shapes import Timestamp, View
 from domain.catalogue import JsonObject, check_patterns
 from domain.delivery import parse_schedule
 from domain.headers import HEADERS_MAX, check_headers
+from domain.ordering import check_key_path, parse_head_of_line
+from domain.payload_filter import check_filter
 
 REDACTED: Final = "********"
 PATTERNS_MAX: Final = 100
@@ -33,6 +36,24 @@ def _good_schedule(schedule: str) -> str:
     return schedule
 
 
+def _good_filter(filter: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if problems := check_filter(filter):
+        raise ValueError("; ".join(problems))
+    return filter
+
+
+def _good_head(head_of_line: str) -> str:
+    parse_head_of_line(head_of_line)
+    return head_of_line
+
+
+def check_order(ordering: str, ordering_key: str | None) -> None:
+    """Raises Invalid: of two settings that were good each, one may lack the other."""
+    if ordering == "per_key" and ordering_key is None:
+        text = 'with `per_key` say which: a path of the payload, like "data.account_uuid"'
+        raise Invalid({"ordering_key": [text]})
+
+
 Url = Annotated[str, Field(max_length=4096, examples=["https://example.com/hooks"])]
 Patterns = Annotated[
     list[Annotated[str, Field(max_length=128)]],
@@ -54,6 +75,27 @@ Schedule = Annotated[
     Field(max_length=256, description="delays before further attempts", examples=["5s,5m,2h"]),
     AfterValidator(_good_schedule),
 ]
+Filter = Annotated[
+    dict[str, JsonValue],
+    Field(
+        description="which events of these types, by what is in them",
+        examples=[{"data.asset_code": "USD", "data.amount": {"$gte": "100.00"}}],
+    ),
+    AfterValidator(_good_filter),
+]
+KeyPath = Annotated[
+    str,
+    Field(max_length=512, description="a path of the payload", examples=["data.account_uuid"]),
+    AfterValidator(check_key_path),
+]
+HeadOfLine = Annotated[
+    str,
+    Field(
+        max_length=16,
+        description="what a failed one does to those behind it: block, skip_after:N, park_key",
+    ),
+    AfterValidator(_good_head),
+]
 Active = Annotated[bool, Field(validation_alias=AliasChoices("is_active", "active"))]
 HttpCode = Annotated[int, Field(ge=400, le=599)]
 
@@ -72,6 +114,13 @@ class WebhookOptions(Body):
     ] = Field(default_factory=list)
     rate_limit_per_minute: Annotated[int | None, Field(ge=1, le=100_000)] = None
     max_in_flight: Annotated[int, Field(ge=1, le=1_000)] = 50
+    filter: Filter | None = None
+    ordering: Annotated[
+        Literal["none", "strict", "per_key"],
+        Field(description="`strict`: one after another; `per_key`: so for each `ordering_key`"),
+    ] = "none"
+    ordering_key: KeyPath | None = None
+    head_of_line: HeadOfLine = "block"
     signature_style: Annotated[
         Literal["timestamped", "body_hex"],
         Field(description="what X-FinAegis-Signature signs; webhook-signature is always sent"),
@@ -85,6 +134,8 @@ class WebhookOptions(Body):
             given["endpoint_metadata"] = given.pop("metadata")
         if "events" in given:
             given["event_types"] = given.pop("events")
+        if "filter" in given:
+            given["payload_filter"] = given.pop("filter")
         for name in ("headers", "is_active", "secret"):
             given.pop(name, None)
         return given
@@ -148,6 +199,10 @@ class WebhookView(View):
     permanent_codes: list[int]
     rate_limit_per_minute: int | None
     max_in_flight: int
+    filter: JsonObject | None
+    ordering: str
+    ordering_key: str | None
+    head_of_line: str
     signature_style: str
     created_at: Timestamp
     updated_at: Timestamp

@@ -1,7 +1,6 @@
 """Webhooks: where a customer wants to hear of events. Elsewhere in this code: endpoints."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from sqlalchemy import Select
@@ -15,32 +14,25 @@ from api.once import OnceOnly, Reply
 from api.paging import Pages
 from api.shapes import Data, Done, Page
 from api.webhook_shapes import (
-    REDACTED,
-    Statistics,
     WebhookCreate,
     WebhookCreated,
-    WebhookOptions,
     WebhookUpdate,
     WebhookView,
+    check_order,
 )
+from api.webhook_views import seal_headers, webhook_view, with_kept
 from domain.ids import new_id
-from domain.signing import Secret, accept_secret, new_secret
+from domain.signing import accept_secret, new_secret
 from domain.url_policy import check_url
-from storage.attempts import disable
+from runtime.safe import seal_secret
+from storage.health import disable
 from storage.outbox import DELIVERIES, ENDPOINTS
-from storage.tables import Delivery, Endpoint, EndpointSecret
+from storage.redelivery import By
+from storage.secrets import Audit
+from storage.tables import Delivery, Endpoint
 from storage.types import utc_now
 from storage.views import DELIVERY_ORDER, deliveries_of
-from storage.webhooks import (
-    STATISTICS_WINDOW,
-    UNSETTLED,
-    add_webhook,
-    delete_webhook,
-    enable,
-    find_webhook,
-    recent_states,
-    webhooks_of,
-)
+from storage.webhooks import add_webhook, delete_webhook, enable, find_webhook, webhooks_of
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 Reader = Annotated[Caller, Depends(Allowed("read", "webhooks.read", "webhooks.manage"))]
@@ -60,8 +52,11 @@ async def create_webhook(
 
     async def work(session: AsyncSession) -> Reply[Data[WebhookCreated]]:
         endpoint = _endpoint(body, caller, shared)
-        await add_webhook(session, endpoint, _sealed_secret(endpoint, secret, shared))
-        view = await _view(session, endpoint, shared)
+        sealed = seal_secret(shared.vault, endpoint.id, secret)
+        await add_webhook(session, endpoint, sealed)
+        audit = Audit(session, endpoint, "v1", caller.key_id, utc_now())
+        await audit.tell("created", [sealed.id])
+        view = await webhook_view(session, endpoint, shared)
         created = WebhookCreated(**view.model_dump(), secret=secret.reveal())
         return Reply(Data(data=created), 201, {"Location": f"/v2/webhooks/{endpoint.id}"})
 
@@ -74,7 +69,7 @@ async def list_webhooks(
 ) -> Page[WebhookView]:
     """List webhooks, the newest first."""
     listed = await pages.find(session, webhooks_of(caller.tenant_id), (ENDPOINTS.c.id,))
-    views = [await _view(session, row, shared) for row in listed.rows]
+    views = [await webhook_view(session, row, shared) for row in listed.rows]
     return pages.show_all(listed, views)
 
 
@@ -84,7 +79,7 @@ async def get_webhook(
 ) -> Data[WebhookView]:
     """Get one webhook."""
     row = await own_webhook(session, webhook_id, caller)
-    return Data(data=await _view(session, row, shared))
+    return Data(data=await webhook_view(session, row, shared))
 
 
 @router.put("/{webhook_id}")
@@ -96,19 +91,20 @@ async def update_webhook(
     if body.url is not None:
         check_url(body.url, shared.policy)
 
-    async def work(session: AsyncSession) -> Data[WebhookView]:
+    async def work(session: AsyncSession) -> tuple[Data[WebhookView], bool]:
         row = await own_webhook(session, webhook_id, caller)
-        for name, value in body.columns().items():
-            setattr(row, name, value)
-        if "headers" in body.model_fields_set:
-            row.headers_sealed = _seal_headers(row, _with_kept(body, row, shared), shared)
-        row.updated_at = utc_now()
+        _change(row, body, shared)
         await session.flush()
+        has_parked = False
         if "is_active" in body.model_fields_set:
-            await _switch(session, row, on=body.is_active)
-        return Data(data=await _view(session, row, shared))
+            by = By(caller.key_id, "switched by its owner")
+            has_parked = await _switch(session, row, by, on=body.is_active)
+        return Data(data=await webhook_view(session, row, shared)), has_parked
 
-    return await shared.database.transact(work)
+    view, has_parked = await shared.database.transact(work)
+    if has_parked:
+        await shared.delivery_control.recover(webhook_id)
+    return view
 
 
 @router.delete("/{webhook_id}")
@@ -150,80 +146,30 @@ async def own_webhook(session: AsyncSession, webhook_id: str, caller: Caller) ->
     return row
 
 
+def _change(row: Endpoint, body: WebhookUpdate, shared: Services) -> None:
+    for name, value in body.columns().items():
+        setattr(row, name, value)
+    check_order(row.ordering, row.ordering_key)
+    if "headers" in body.model_fields_set:
+        row.headers_sealed = seal_headers(row, with_kept(body, row, shared), shared)
+    row.updated_at = utc_now()
+
+
 def _endpoint(body: WebhookCreate, caller: Caller, shared: Services) -> Endpoint:
     endpoint = Endpoint(id=new_id("ep"), tenant_id=caller.tenant_id, **body.columns())
-    if body.headers:
-        endpoint.headers_sealed = _seal_headers(endpoint, body.headers, shared)
+    check_order(endpoint.ordering, endpoint.ordering_key)
+    endpoint.headers_sealed = seal_headers(endpoint, body.headers, shared)
     if not body.is_active:
         endpoint.health, endpoint.disabled_at = "disabled", utc_now()
         endpoint.disabled_reason = BY_OWNER
     return endpoint
 
 
-def _sealed_secret(endpoint: Endpoint, secret: Secret, shared: Services) -> EndpointSecret:
-    id = new_id("sec")
-    return EndpointSecret(
-        id=id,
-        endpoint_id=endpoint.id,
-        sealed=shared.vault.seal(secret.reveal().encode(), bound_to=id),
-        key_id=shared.vault.key_id,
-    )
-
-
-def _seal_headers(endpoint: Endpoint, headers: dict[str, str], shared: Services) -> bytes | None:
-    if not headers:
-        return None
-    return shared.vault.seal(json.dumps(headers).encode(), bound_to=endpoint.id)
-
-
-def _headers(endpoint: Endpoint, shared: Services) -> dict[str, str]:
-    if endpoint.headers_sealed is None:
-        return {}
-    opened = shared.vault.open(endpoint.headers_sealed, bound_to=endpoint.id)
-    headers: dict[str, str] = json.loads(opened)
-    return headers
-
-
-def _with_kept(body: WebhookOptions, endpoint: Endpoint, shared: Services) -> dict[str, str]:
-    """A client that sends back what it read means the values that it was not shown."""
-    kept = _headers(endpoint, shared)
-    return {
-        name: kept.get(name, value) if value == REDACTED else value
-        for name, value in body.headers.items()
-    }
-
-
-async def _switch(session: AsyncSession, row: Endpoint, *, on: bool) -> None:
+async def _switch(session: AsyncSession, row: Endpoint, by: By, *, on: bool) -> bool:
+    """Returns whether something is parked that must be sent now."""
     if on and row.health == "disabled":
-        await enable(session, row, now=utc_now())
-    elif not on and row.disabled_at is None:
+        return await enable(session, row, by, now=utc_now())
+    if not on and row.disabled_at is None:
         await disable(session, row.id, BY_OWNER, now=utc_now())
         await session.refresh(row)
-
-
-async def _view(session: AsyncSession, row: Endpoint, shared: Services) -> WebhookView:
-    active = row.disabled_at is None
-    changed: dict[str, Any] = {
-        "uuid": row.id,
-        "events": row.event_types,
-        "headers": dict.fromkeys(_headers(row, shared), REDACTED),
-        "is_active": active,
-        "active": active,
-        "metadata": row.endpoint_metadata,
-        "statistics": _statistics(await recent_states(session, row.id)),
-    }
-    return WebhookView.model_validate(row.model_dump() | changed)
-
-
-def _statistics(states: dict[str, int]) -> Statistics:
-    succeeded = states.get("succeeded", 0)
-    failed = states.get("dead_lettered", 0)
-    settled = succeeded + failed
-    return Statistics(
-        window=f"the last {STATISTICS_WINDOW} deliveries",
-        deliveries=sum(states.values()),
-        succeeded=succeeded,
-        failed=failed,
-        pending=sum(states.get(state, 0) for state in UNSETTLED),
-        success_rate=f"{100 * succeeded / settled:.1f}" if settled else None,
-    )
+    return False

@@ -83,6 +83,21 @@ async def publish(
     return [event["id"] for event in events]
 
 
+async def publish_to(
+    session: AsyncSession, endpoint: Endpoint, data: EventData, *, now: datetime
+) -> tuple[str, str]:
+    """Add an event for this endpoint alone, whatever it asks for: a test of it.
+
+    Returns the ids of the event and of its delivery, which is parked where the endpoint is unwell.
+    """
+    event = _event_row(endpoint.tenant_id, data, None, now)
+    await session.execute(ADD_EVENTS, [event])
+    delivery = delivery_row(event, endpoint, now) | {"trigger": "manual"}
+    await session.execute(ADD_DELIVERIES, [delivery])
+    session.info[DELIVERIES_ADDED] = True
+    return event["id"], delivery["id"]
+
+
 def _event_row(
     tenant_id: str, data: EventData, place: Numbered | None, now: datetime
 ) -> dict[str, Any]:

@@ -22,6 +22,7 @@ DELIVERY_ORDER = (DELIVERIES.c.id,)
 EVENT_ORDER = (EVENTS.c.id,)
 RUN_ORDER = (RUNS.c.accepted_at, RUNS.c.workflow_id)
 ACCOUNT_ORDER = (OWNERS.c.created_at, OWNERS.c.id)
+ATTEMPT_ORDER = (ATTEMPTS.c.delivery_id, ATTEMPTS.c.number)
 TRANSFER_ORDER = (TRANSFERS.c.created_at, TRANSFERS.c.id)
 PAYMENT_ORDER = (PAYMENTS.c.created_at, PAYMENTS.c.id)
 
@@ -48,6 +49,19 @@ def transfers_of(tenant_id: str) -> Select[Transfer]:
 
 def payments_of(tenant_id: str) -> Select[Payment]:
     return select(Payment).where(PAYMENTS.c.tenant_id == tenant_id)
+
+
+def attempts_to(
+    endpoint_id: str, *, outcome: str | None = None, status_code: int | None = None
+) -> Select[Attempt]:
+    query = (
+        select(Attempt)
+        .join(Delivery, DELIVERIES.c.id == ATTEMPTS.c.delivery_id)
+        .where(DELIVERIES.c.endpoint_id == endpoint_id)
+    )
+    if outcome is not None:
+        query = query.where(ATTEMPTS.c.outcome == outcome)
+    return query if status_code is None else query.where(ATTEMPTS.c.status_code == status_code)
 
 
 async def attempts_at(session: AsyncSession, delivery_id: str) -> Sequence[Attempt]:
