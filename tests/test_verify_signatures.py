@@ -88,7 +88,9 @@ console.log(JSON.stringify(outcomes));
 """
 
 
-@pytest.mark.parametrize(("what", "key", "headers", "body", "trusted"), CASES)
+@pytest.mark.parametrize(
+    ("what", "key", "headers", "body", "trusted"), CASES, ids=[case[0] for case in CASES]
+)
 def test_the_python_helper_trusts_what_we_signed_and_nothing_else(
     what: str, key: str, headers: dict[str, str], body: bytes, trusted: bool
 ) -> None:
