@@ -15,6 +15,7 @@ from activities.menu.accounts import ClosingActivities as ClosingActivities
 from activities.menu.accounts import FreezeActivities as FreezeActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
+from activities.menu.travel_rule import TravelRuleActivities as TravelRuleActivities
 from domain.account import OpenAccountRequest
 from domain.batch import Claimed, ClaimSent, RecoveryRequest, RetryRequest
 from domain.bookings import MoneyHold, MoneyMove, Settlement
@@ -24,6 +25,7 @@ from domain.retention import Pruned, PruneRequest
 from domain.rotation import RotationRequest, RotationView
 from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, StepCall, Told, Undone
 from domain.transfer import (
+    ComplianceOutcome,
     Conversion,
     ConversionTransferRequest,
     QuotedTransfer,
@@ -153,13 +155,24 @@ class TransferActivities(ABC):
 
     @activity.defn
     @abstractmethod
+    async def clear_transfer(self, call: StepCall[ComplianceOutcome]) -> None:
+        """Go on if the check let it. Refuses sanctions_hit, missing_travel_rule_data, …"""
+
+    @activity.defn
+    @abstractmethod
     async def hold_source(self, call: StepCall[QuotedTransfer]) -> None:
-        """Set amount and fee aside. Refuses frozen, closed or missing accounts, and too little."""
+        """Set amount and fee aside. Refuses frozen, closed or missing accounts, too little money,
+        and what is over a limit."""
 
     @activity.defn
     @abstractmethod
     async def release_source(self, call: StepCall[QuotedTransfer]) -> Undone:
         """Give amount and fee back."""
+
+    @activity.defn
+    @abstractmethod
+    async def ask_approval(self, call: StepCall[QuotedTransfer]) -> None:
+        """Tell `transfer.pending`: a person must approve it."""
 
     @activity.defn
     @abstractmethod

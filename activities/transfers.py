@@ -5,16 +5,25 @@ from typing import Any
 
 from temporalio import activity
 
-from activities import books
+from activities import books, limits
 from activities.ports import TransferActivities
 from activities.steps import Steps, Unit
+from domain.account_limits import needs_approval
 from domain.catalogue import EventData
+from domain.errors import ComplianceRejected
 from domain.ledger import bank_account_id, ledger_account_id, move
 from domain.money import Money, minor_to_decimal
 from domain.saga import NOTHING_TO_UNDO, SagaState, StepCall, Undone, UndoStatus
 from domain.story import error_details
-from domain.transfer import QuotedTransfer, TransferQuote, TransferRequest, transfer_fee
-from storage import ledger, transfers
+from domain.transfer import (
+    ComplianceOutcome,
+    QuotedTransfer,
+    TransferQuote,
+    TransferRequest,
+    transfer_fee,
+)
+from storage import accounts, ledger, transfers
+from storage.ledger_tables import Account
 from storage.tables import Transfer
 from storage.types import utc_now
 
@@ -36,12 +45,20 @@ class SqlTransferActivities(TransferActivities):
         return await self._steps.undo(call, _fail)
 
     @activity.defn
+    async def clear_transfer(self, call: StepCall[ComplianceOutcome]) -> None:
+        await self._steps.perform(call, _clear)
+
+    @activity.defn
     async def hold_source(self, call: StepCall[QuotedTransfer]) -> None:
         await self._steps.perform(call, _hold)
 
     @activity.defn
     async def release_source(self, call: StepCall[QuotedTransfer]) -> Undone:
         return await self._steps.undo(call, _release)
+
+    @activity.defn
+    async def ask_approval(self, call: StepCall[QuotedTransfer]) -> None:
+        await self._steps.perform(call, _ask_approval)
 
     @activity.defn
     async def settle_transfer(self, call: StepCall[QuotedTransfer]) -> None:
@@ -55,25 +72,48 @@ class SqlTransferActivities(TransferActivities):
         request = call.request
         fee_minor = transfer_fee(request.money, basis_points=self._fee_basis_points)
         row = await transfers.open_transfer(unit.session, call.saga, request, fee_minor=fee_minor)
-        takes = INTERNAL_TAKES if request.rail == "internal" else RAIL_TAKES
+        takes = INTERNAL_TAKES if request.is_internal else RAIL_TAKES
         unit.tell(transfers.told(row, "created", estimated_completion=utc_now() + takes))
-        return TransferQuote(fee_minor)
+        source = await accounts.find(unit.session, call.saga.tenant_id, request.from_account)
+        by_limit = source is not None and _is_large(source, request)
+        return TransferQuote(fee_minor, needs_approval=request.requires_approval or by_limit)
+
+
+def _is_large(source: Account, request: TransferRequest) -> bool:
+    return needs_approval(limits.limits_of(source, request.asset_code), request.money)
+
+
+async def _clear(unit: Unit, call: StepCall[ComplianceOutcome]) -> None:
+    outcome = call.request
+    if outcome.refusal is not None:
+        issues = list(outcome.issues)
+        raise ComplianceRejected(outcome.refusal, outcome.text, issues=issues)
 
 
 async def _hold(unit: Unit, call: StepCall[QuotedTransfer]) -> None:
     quoted = call.request
     transfer = quoted.transfer
-    await ledger.check_accounts(
-        unit.session, call.saga.tenant_id, [transfer.from_account, transfer.to_account]
-    )
+    source, _ = await _check_both(unit, call)
     await books.place_hold(
         unit, transfer.hold_id, transfer.from_account, transfer.money, related=transfer.id
     )
+    await limits.check(unit.session, source, transfer.money)
     if quoted.fee_minor:
         await books.place_hold(
             unit, transfer.fee_hold_id, transfer.from_account, quoted.fee, related=transfer.id
         )
     await transfers.change(unit.session, transfer.id, status="held")
+
+
+async def _check_both(unit: Unit, call: StepCall[QuotedTransfer]) -> list[Account]:
+    transfer = call.request.transfer
+    both = [transfer.from_account, transfer.to_account]
+    return await ledger.check_accounts(unit.session, call.saga.tenant_id, both)
+
+
+async def _ask_approval(unit: Unit, call: StepCall[QuotedTransfer]) -> None:
+    row = await transfers.change(unit.session, call.request.transfer.id, status="pending")
+    unit.tell(transfers.told(row, "pending", step=call.step, reason="approval"))
 
 
 async def _release(unit: Unit, call: StepCall[QuotedTransfer]) -> Undone:
@@ -88,7 +128,10 @@ async def _release(unit: Unit, call: StepCall[QuotedTransfer]) -> Undone:
 
 
 async def _settle(unit: Unit, call: StepCall[QuotedTransfer]) -> None:
+    """Refused if an account was frozen or closed since: but what a rail has moved has moved."""
     transfer = call.request.transfer
+    if transfer.is_internal:
+        await _check_both(unit, call)
     entry = move(
         f"{transfer.id}/settle",
         "transfer",

@@ -7,6 +7,7 @@
       InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
+      ComplianceRejected        a check that the law asks for did not clear it
       ConnectorRefused          an outside party answered, and the answer was no
     Unavailable                 an outside party did not answer: worth another try
     SagaStuck                   can neither finish nor undo itself; a person must look
@@ -149,6 +150,18 @@ class StepFenced(Refused):
 
     def __init__(self, workflow_id: str, step: str) -> None:
         super().__init__(f"step {step} of {workflow_id} was already compensated", step=step)
+
+
+class ComplianceRejected(Refused):
+    """A check said no. `reason_code` is what stood out most."""
+
+    def __init__(self, reason_code: str, text: str, **details: Any) -> None:
+        super().__init__(text, **details)
+        self._reason_code = reason_code
+
+    @property
+    def reason_code(self) -> str:
+        return self._reason_code
 
 
 class ConnectorRefused(Refused):

@@ -10,6 +10,7 @@ from domain.errors import SameAccount
 from domain.money import AmountText, Money, exponent, parse_amount
 from domain.saga import SagaRequest
 from domain.sandbox import NO_FAULTS, Faults
+from domain.travel_rule import Jurisdiction, TravelRuleRequest, analyse
 
 BASIS_POINTS = 10_000
 
@@ -19,7 +20,9 @@ class TransferRequest(SagaRequest):
     """Move money from one account to another. Names and references stay in the database.
 
     `rail` "internal" settles at once; another rail is asked, and waited for until `expires_in_s`.
-    `sandbox` tells the sandbox rail how to behave: see docs/sandbox.md.
+    `requires_approval` has a person approve it, as an account's limits do above an amount. Without
+    `jurisdiction` it is that of the asset. `sandbox` tells the sandboxes of the rail and of the
+    sanctions lists how to behave: see docs/sandbox.md. Kept: `travel_rule`, data of both sides.
     """
 
     from_account: AccountId
@@ -28,6 +31,9 @@ class TransferRequest(SagaRequest):
     asset_code: AssetCode = "USD"
     rail: str = "internal"
     expires_in_s: Annotated[int | None, Field(ge=1, le=2_592_000)] = None
+    requires_approval: bool = False
+    approval_within_s: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
+    jurisdiction: Jurisdiction | None = None
     sandbox: dict[str, Faults] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -44,6 +50,27 @@ class TransferRequest(SagaRequest):
         return self.sandbox.get("rail", NO_FAULTS)
 
     @property
+    def is_internal(self) -> bool:
+        return self.rail == "internal"
+
+    @property
+    def needs_travel_rule_check(self) -> bool:
+        return analyse(self.money, self.jurisdiction).exceeds
+
+    @property
+    def travel_rule_check(self) -> TravelRuleRequest:
+        return TravelRuleRequest(
+            id=self.id,
+            transfer_uuid=self.id,
+            from_account=self.from_account,
+            to_account=self.to_account,
+            amount=self.amount,
+            asset_code=self.asset_code,
+            jurisdiction=self.jurisdiction,
+            sandbox=self.sandbox,
+        )
+
+    @property
     def hold_id(self) -> str:
         return f"{self.id}/hold"
 
@@ -54,9 +81,10 @@ class TransferRequest(SagaRequest):
 
 @dataclass(frozen=True)
 class TransferQuote:
-    """What a transfer costs its sender, fixed before any money is held."""
+    """What a transfer costs its sender, fixed before any money is held; and who must approve."""
 
     fee_minor: int
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +97,16 @@ class QuotedTransfer:
     @property
     def fee(self) -> Money:
         return Money(self.fee_minor, self.transfer.asset_code)
+
+
+@dataclass(frozen=True)
+class ComplianceOutcome:
+    """What came of the check that a transfer needs. `refusal` None: it may go on."""
+
+    transfer: TransferRequest
+    refusal: str | None = None
+    text: str = ""
+    issues: tuple[str, ...] = ()
 
 
 def transfer_fee(money: Money, *, basis_points: int) -> int:

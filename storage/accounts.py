@@ -30,6 +30,11 @@ async def ensure_account(
     await session.flush()
 
 
+async def find(session: AsyncSession, tenant_id: str, account_id: str) -> Account | None:
+    row = await session.get(Account, account_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
 async def lock_account(session: AsyncSession, tenant_id: str, account_id: str) -> Account:
     """The row, locked until the commit. Raises AccountNotFound, also for another tenant's."""
     row = await session.get(Account, account_id, with_for_update=True, populate_existing=True)

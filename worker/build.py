@@ -15,6 +15,7 @@ from activities.closings import SqlClosingActivities
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
 from activities.connectors.rail import SandboxRail
+from activities.connectors.sanctions import SandboxSanctions
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
@@ -30,6 +31,7 @@ from activities.sagas import SqlSagaActivities
 from activities.sender import Sender
 from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
+from activities.travel_rule import ScreenedTravelRuleActivities
 from activities.webhooks import HttpWebhookActivities
 from runtime.database import Database
 from runtime.http import ClientLimits, WebhookClient
@@ -97,6 +99,9 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlReversalActivities(steps),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
+        ScreenedTravelRuleActivities(
+            database, steps, SandboxSanctions(Sandbox("sanctions", database))
+        ),
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
     )
 

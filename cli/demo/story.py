@@ -46,7 +46,7 @@ async def tell_stories(client: Client, console: Console) -> Story:
         story,
         "a transfer of more than there is",
         "failed",
-        pays_bob | {"amount": "9000.00"},
+        pays_bob | {"amount": "2000.00"},
     )
     await _convert(client, story, alice, bob)
     story.after = await _money(client)

@@ -16,7 +16,8 @@ import storage.endpoint_tables
 import storage.ledger_tables
 import storage.lifecycle_tables
 import storage.payment_tables
-import storage.tables  # noqa: F401 - registers the tables
+import storage.tables
+import storage.travel_rule_tables  # noqa: F401 - registers the tables
 from storage.migrate import DatabaseIsNewer
 
 ONE_AT_A_TIME = 7_267_437_811  # The key of PostgreSQL's advisory lock.

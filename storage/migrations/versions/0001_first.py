@@ -8,7 +8,8 @@ import storage.endpoint_tables
 import storage.ledger_tables
 import storage.lifecycle_tables
 import storage.payment_tables
-import storage.tables  # noqa: F401 - registers the tables
+import storage.tables
+import storage.travel_rule_tables  # noqa: F401 - registers the tables
 from storage.ledger_rules import statements
 
 revision = "0001"

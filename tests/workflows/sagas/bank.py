@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -197,20 +198,38 @@ class Bank:
 
     async def until_state(self, kind: type[Any], key: Any, status: str) -> None:
         """Wait until the row has this status."""
-        async with asyncio.timeout(PATIENCE_S):
-            while getattr(await self.row(kind, key), "status", None) != status:
-                await asyncio.sleep(0.02)
+
+        async def reached() -> bool:
+            return getattr(await self.row(kind, key), "status", None) == status
+
+        await until(reached)
+
+    async def until_begun(self, workflow_id: str) -> None:
+        """Wait until the run has told that it began."""
+
+        async def reached() -> bool:
+            return getattr(await self.row(SagaRun, workflow_id), "started_at", None) is not None
+
+        await until(reached)
 
     async def until_step(
         self, handle: WorkflowHandle[Any, Any], step: str, state: str = "running"
     ) -> None:
         """Wait until the saga says of its step that it is in this state."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                view = await handle.query("progress")
-                if {"step": step, "state": state} in view["steps"]:
-                    return
-                await asyncio.sleep(0.02)
+
+        async def reached() -> bool:
+            view = await handle.query("progress")
+            return {"step": step, "state": state} in view["steps"]
+
+        await until(reached)
+
+
+async def until(reached: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if await reached():
+                return
+            await asyncio.sleep(0.02)
 
 
 def money_of(text: str) -> Money:
