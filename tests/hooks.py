@@ -33,6 +33,7 @@ class Hook:
     port: int = 0
     at_once: int = 0
     at_once_max: int = 0
+    holds_back_s: float = 0
     _counts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -63,6 +64,7 @@ class Hook:
             await request.read(),
         )
         self.got.append(got)
+        await asyncio.sleep(self.holds_back_s)
         answer = self.answer(got)
         if isinstance(answer, float):
             await asyncio.sleep(answer)
