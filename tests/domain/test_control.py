@@ -72,8 +72,14 @@ def test_a_paused_delivery_goes_on_where_it_was(standing: Standing, expected: Or
         ("resume", Standing("d", PENDING, "healthy"), "not paused"),
         ("resume", Standing("d", PARKED, "parked"), "not paused"),
         ("pause", Standing("d", PARKED, "healthy", "paused"), "it is paused"),
-        *(("cancel", Standing("d", state, "healthy"), f"it is {state}") for state in SETTLED),
-        *(("pause", Standing("d", state, "healthy"), f"it is {state}") for state in SETTLED),
+        *(
+            ("cancel", Standing("d", state, "healthy"), f"it is {state}")
+            for state in sorted(SETTLED)
+        ),
+        *(
+            ("pause", Standing("d", state, "healthy"), f"it is {state}")
+            for state in sorted(SETTLED)
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(
