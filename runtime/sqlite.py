@@ -152,6 +152,8 @@ class GroupCommit:
                 await self._commit([unit for unit in group if not unit[1].done()])
         finally:
             self._running = None
+            for _, done in self._waiting:  # Only if this task was cancelled: nobody comes for them.
+                done.cancel()
 
     async def _commit(self, group: list[tuple[Work, asyncio.Future[Any]]]) -> None:
         outcomes: list[_Outcome] = []
@@ -164,6 +166,10 @@ class GroupCommit:
             for _, done in group:
                 _answer(done, error=error)
             return
+        except asyncio.CancelledError:
+            for _, done in group:
+                done.cancel()
+            raise
         if any(outcome.deliveries_added for outcome in outcomes):
             self._bell.ring()
         for outcome in outcomes:
@@ -189,12 +195,20 @@ async def _run_unit(connection: AsyncConnection, work: Work, done: asyncio.Futur
         async with session, session.begin():
             outcome.result = await work(session)
         outcome.deliveries_added = bool(session.info.get(DELIVERIES_ADDED))
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if _is_being_cancelled():
+            raise
         outcome.error = error
         raw: Any = (await connection.get_raw_connection()).driver_connection
         if not raw.in_transaction:  # A full disk undoes the whole transaction, not a savepoint.
             raise
     return outcome
+
+
+def _is_being_cancelled() -> bool:
+    """Whether it is the writer's own task that is to end, and not something a unit waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _answer(

@@ -123,6 +123,25 @@ async def test_a_unit_whose_caller_gave_up_while_it_ran_does_not_hold_the_others
     assert {f"t{n}" for n in range(20)} <= await tenants(database)
 
 
+async def test_a_unit_that_waited_for_something_cancelled_takes_no_other_with_it(
+    database: Database,
+) -> None:
+    async def cancelled(session: AsyncSession) -> None:
+        await add(session, "x")
+        raise asyncio.CancelledError
+
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(
+            database.transact(lambda session: add(session, "a")),
+            database.transact(cancelled),
+            database.transact(lambda session: add(session, "b")),
+            return_exceptions=True,
+        )
+
+    assert [type(outcome) for outcome in outcomes] == [str, asyncio.CancelledError, str]
+    assert await tenants(database) == {"a", "b"}
+
+
 async def test_two_processes_units_queue_for_each_other(sqlite: Database) -> None:
     """A second Database is what another process has: connections of its own to the file."""
     other = Database(sqlite.url)
