@@ -28,11 +28,8 @@ from domain.replay import (
     WebhookDisabled,
     check_pace,
     choose,
-    wanted_types,
 )
-from storage.filters import Told, wants
 from storage.lifecycle_tables import ReplayJob
-from storage.listing import first_id
 from storage.outbox import (
     DELIVERIES,
     DELIVERIES_ADDED,
@@ -41,13 +38,16 @@ from storage.outbox import (
     delivery_row,
 )
 from storage.redelivery import By, note
+from storage.replay_window import Reach, candidate_of, end_of_reach, in_window, read
 from storage.tables import Endpoint
 
 JOBS: Any = ReplayJob.__table__  # type: ignore[attr-defined]
 JOB_ORDER = (JOBS.c.id,)
 
-EXAMINED_MAX = 2_000  # Events that one transaction looks at: it holds SQLite's only writer.
-COUNTED_BODIES_MAX = 10_000  # Payloads that a count reads, where there is a payload filter.
+COUNTED_MAX = (
+    100_000  # A count goes no further, as somebody waits for it: then it is a lower bound.
+)
+COUNTED_BODIES_MAX = 10_000  # The same, where it reads payloads.
 TRIGGER = "replay"
 AFTER_FRESH = 1  # A claim takes what is fresh, 0, first.
 
@@ -81,13 +81,19 @@ async def find_job(session: AsyncSession, job_id: str, tenant_id: str) -> Replay
 
 
 async def count(session: AsyncSession, endpoint: Endpoint, filter: ReplayFilter) -> ReplayCount:
-    """Count what a replay would send now. Writes nothing: this is the dry run."""
+    """Count what a replay would send now. Writes nothing: this is the dry run.
+
+    Of a very large window it counts the beginning, and says that it is not exact.
+    """
     if endpoint.payload_filter is not None:
         return await _count_by_reading(session, endpoint, filter)
     never_sent = (DELIVERIES.c.attempts == 0).label("never_sent")
     expunged = EVENTS.c.body.is_(None).label("is_expunged")
     groups = (DELIVERIES.c.state, never_sent, expunged)
-    query = _in_window(select(*groups, func.count().label("number")), endpoint, filter)
+    query = in_window(select(*groups, func.count().label("number")), endpoint, filter)
+    end = await end_of_reach(session, endpoint, filter, most=COUNTED_MAX)
+    if end is not None:
+        query = query.where(EVENTS.c.id <= end)
     found: Counter[str] = Counter()
     for row in await session.execute(query.group_by(*groups)):
         candidate = Candidate(
@@ -98,7 +104,7 @@ async def count(session: AsyncSession, endpoint: Endpoint, filter: ReplayFilter)
         )
         if choose(candidate, filter).sends:
             found[row.state or MISSING] += row.number
-    return ReplayCount(found.total(), is_exact=True, by_state=dict(found))
+    return ReplayCount(found.total(), is_exact=end is None, by_state=dict(found))
 
 
 async def create_job(
@@ -238,13 +244,14 @@ async def _queue_batch(
     session: AsyncSession, job: ReplayJob, endpoint: Endpoint, now: datetime
 ) -> None:
     filter = filter_of(job)
-    end = await _end_of_reach(session, job)
-    rows = await _read(session, endpoint, filter, after=job.cursor, up_to=end)
+    end = await end_of_reach(session, endpoint, filter, after=job.cursor)
+    enough = 2 * job.per_second
+    rows = await read(session, endpoint, filter, Reach(job.cursor, end, most=enough))
     chosen: list[tuple[Any, Choice]] = []
     for row in rows:
         if sum(choice.sends for _, choice in chosen) == job.per_second:
             break
-        chosen.append((row, choose(_candidate(row, endpoint), filter)))
+        chosen.append((row, choose(candidate_of(row, endpoint), filter)))
     again = [row for row, choice in chosen if choice is Choice.REQUEUE]
     missing = [row for row, choice in chosen if choice is Choice.CREATE]
     await _requeue(session, job, again, now)
@@ -253,30 +260,12 @@ async def _queue_batch(
     job.requeued += len(again)
     job.created += len(missing)
     job.skipped += len(chosen) - len(again) - len(missing)
-    if len(chosen) < len(rows):
+    if len(chosen) < len(rows) or len(rows) == enough:
         job.cursor = chosen[-1][0].event_id
     elif end is not None:
         job.cursor = end
     else:
         job.state, job.ended_at = ReplayState.COMPLETED, now
-
-
-async def _end_of_reach(session: AsyncSession, job: ReplayJob) -> str | None:
-    """The last event that one transaction may look at; None if it may look to the window's end."""
-    query = (
-        select(EVENTS.c.id)
-        .where(
-            EVENTS.c.tenant_id == job.tenant_id,
-            EVENTS.c.id >= first_id("evt", job.since),
-            EVENTS.c.id < first_id("evt", job.until),
-            EVENTS.c.id > job.cursor,
-        )
-        .order_by(EVENTS.c.id)
-        .offset(EXAMINED_MAX - 1)
-        .limit(1)
-    )
-    end: str | None = await session.scalar(query)
-    return end
 
 
 def filter_of(job: ReplayJob) -> ReplayFilter:
@@ -294,63 +283,23 @@ def _open_job(endpoint_id: str) -> Select[Any]:
     return select(JOBS.c.id).where(JOBS.c.endpoint_id == endpoint_id, JOBS.c.state.in_(open_states))
 
 
-def _in_window(query: Select[Any], endpoint: Endpoint, filter: ReplayFilter) -> Select[Any]:
-    """The window's events of the types that go to this endpoint, with what became of each."""
-    here = (DELIVERIES.c.event_id == EVENTS.c.id) & (DELIVERIES.c.endpoint_id == endpoint.id)
-    return query.select_from(EVENTS.outerjoin(DELIVERIES, here)).where(
-        EVENTS.c.tenant_id == endpoint.tenant_id,
-        EVENTS.c.id >= first_id("evt", filter.since),
-        EVENTS.c.id < first_id("evt", filter.until),
-        EVENTS.c.type.in_(wanted_types(endpoint.event_types, filter.event_types)),
-    )
-
-
-COLUMNS = (
-    DELIVERIES.c.id,
-    EVENTS.c.id.label("event_id"),
-    EVENTS.c.tenant_id,
-    EVENTS.c.type,
-    DELIVERIES.c.state,
-    DELIVERIES.c.attempts,
-    EVENTS.c.body.is_(None).label("is_expunged"),
-)
-
-
-async def _read(
-    session: AsyncSession,
-    endpoint: Endpoint,
-    filter: ReplayFilter,
-    *,
-    after: str = "",
-    up_to: str | None = None,
-) -> Sequence[Any]:
-    columns = COLUMNS if endpoint.payload_filter is None else (*COLUMNS, EVENTS.c.body)
-    query = _in_window(select(*columns), endpoint, filter).where(EVENTS.c.id > after)
-    if up_to is not None:
-        query = query.where(EVENTS.c.id <= up_to)
-    query = query.order_by(EVENTS.c.id).limit(COUNTED_BODIES_MAX)
-    return list(await session.execute(query))
-
-
-def _candidate(row: Any, endpoint: Endpoint) -> Candidate:
-    expunged = bool(row.is_expunged)
-    has_filter = endpoint.payload_filter is not None and not expunged
-    return Candidate(
-        state=row.state,
-        attempts=row.attempts or 0,
-        is_wanted=not has_filter or wants(endpoint, Told(row.type, row.body)),
-        is_expunged=expunged,
-    )
-
-
 async def _count_by_reading(
     session: AsyncSession, endpoint: Endpoint, filter: ReplayFilter
 ) -> ReplayCount:
-    rows = await _read(session, endpoint, filter)
-    found = Counter(
-        row.state or MISSING for row in rows if choose(_candidate(row, endpoint), filter).sends
-    )
-    return ReplayCount(found.total(), len(rows) < COUNTED_BODIES_MAX, dict(found))
+    found: Counter[str] = Counter()
+    number, after = 0, ""
+    while number < COUNTED_BODIES_MAX:
+        end = await end_of_reach(session, endpoint, filter, after=after)
+        rows = await read(session, endpoint, filter, Reach(after, end))
+        found.update(
+            row.state or MISSING
+            for row in rows
+            if choose(candidate_of(row, endpoint), filter).sends
+        )
+        if end is None:
+            return ReplayCount(found.total(), is_exact=True, by_state=dict(found))
+        number, after = number + len(rows), end
+    return ReplayCount(found.total(), is_exact=False, by_state=dict(found))
 
 
 async def _requeue(

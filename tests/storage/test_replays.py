@@ -14,7 +14,7 @@ from domain.replay import (
     WebhookDisabled,
 )
 from runtime.database import Database
-from storage import replays
+from storage import replay_window, replays
 from storage.lifecycle_tables import ReplayJob
 from storage.replays import ReplayOrder
 from storage.tables import Endpoint
@@ -163,7 +163,7 @@ async def test_a_replay_to_a_deleted_webhook_ends(house: House) -> None:
 async def test_a_long_stretch_with_nothing_to_replay_is_passed_over_in_bounded_pieces(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replays, "EXAMINED_MAX", 10)
+    monkeypatch.setattr(replay_window, "EXAMINED_MAX", 10)
     endpoint = await house.endpoint()
     await house.publish(35, "account.created")
     await house.publish(3)

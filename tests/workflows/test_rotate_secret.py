@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 from standardwebhooks import Webhook
 from temporalio import activity
 from temporalio.api.enums.v1 import IndexedValueType
@@ -16,6 +17,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.addressees import AddressBook
 from activities.rotations import SqlRotationActivities
+from activities.sender import Clock, Sender
+from activities.webhooks import HttpWebhookActivities
+from domain.batch import RetryRequest
 from domain.delivery import STANDARD_SCHEDULE
 from domain.signing import Secret, new_secret, signature_headers
 from runtime.database import Database
@@ -24,14 +28,16 @@ from runtime.safe import seal_secret
 from runtime.temporal import CONVERTER
 from storage import secrets
 from storage.lifecycle_tables import SecretRotation
+from storage.outbox import DELIVERIES
 from storage.secrets import RotationOrder
 from storage.tables import Endpoint
 from storage.types import utc_now
 from tests.conftest import worker
 from tests.lifecycle import BY, House, lifecycle_settings, own_queue
 from tests.runtime.clients import post, webhook_client
-from tests.runtime.receivers import OK, Receiver, always, receiving
+from tests.runtime.receivers import OK, Answer, Caller, Receiver, always, http, receiving
 from worker.upkeep import Upkeep
+from workflows.retry_delivery import RetryDelivery
 from workflows.rotate_secret import RotateSecret
 
 TEST_SERVER = Path(sys.executable).parent / "temporal-test-server"
@@ -62,10 +68,11 @@ def house(sqlite: Database) -> House:
 @pytest_asyncio.fixture
 async def queue(
     house: House, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[None]:
+) -> AsyncIterator[str]:
+    queue = own_queue(monkeypatch)
     activities = SqlRotationActivities(house.database, now=virtual_now)
-    async with worker(skipping.client, own_queue(monkeypatch), [activities]):
-        yield
+    async with worker(skipping.client, queue, [activities]):
+        yield queue
 
 
 @pytest_asyncio.fixture
@@ -95,6 +102,39 @@ async def test_the_old_secret_stops_signing_at_the_very_end_of_the_overlap(
         await send(house, endpoint, rotation.ends_at + after)
         assert verifies(receiver, new)
         assert not verifies(receiver, old)
+
+
+async def test_over_a_schedule_of_days_each_retry_is_signed_by_the_keys_of_its_own_time(
+    house: House, skipping: WorkflowEnvironment, queue: str
+) -> None:
+    """Peers' defects: keys that sign after expiry; retries signed as the first attempt was."""
+    old, new = new_secret(), new_secret()
+    async with receiving(failing(times=7)) as receiver, webhook_client() as client:
+        endpoint = await house.endpoint(old, url=receiver.url)
+        began = await skipping.get_current_time()
+        rotation = await rotate(house, endpoint, new, at=began)
+        delivery_id = await due_delivery(house, at=began)
+        book = AddressBook(house.vault, schedule=STANDARD_SCHEDULE)
+        clock = Clock(now=virtual_now, jitter=lambda: 0)
+        sender = Sender(house.database, client, book, skipping.client, clock=clock)
+        async with worker(skipping.client, f"{queue}-days", [HttpWebhookActivities(sender)]):
+            handle = await skipping.client.start_workflow(
+                RetryDelivery.run,
+                RetryRequest(delivery_id),
+                id=f"delivery/{delivery_id}",
+                task_queue=f"{queue}-days",
+            )
+            assert await handle.result() == "delivered"
+
+        sent = [
+            (moment_of(receiver, number) - began, signers(receiver, number, [new, old]))
+            for number in range(len(receiver.heads))
+        ]
+
+    due = [sum(STANDARD_SCHEDULE[:number], timedelta()) for number in range(8)]
+    assert [abs(took - wanted) < 10 * SECOND for (took, _), wanted in zip(sent, due, strict=True)]
+    assert [secrets for _, secrets in sent] == [[new, old]] * 7 + [[new]]
+    assert due[6] < rotation.ends_at - began < due[7]
 
 
 @pytest.mark.usefixtures("queue")
@@ -258,8 +298,43 @@ async def send(house: House, endpoint: Endpoint, moment: datetime) -> None:
         assert (await post(client, addressee.url, headers=headers)).succeeded
 
 
-def header(receiver: Receiver, name: str) -> str:
-    lines = receiver.lines()
+def failing(*, times: int) -> Answer:
+    """A receiver that is out of order for a while."""
+    left = [http(500)] * times + [OK]
+
+    async def answer(caller: Caller) -> None:
+        await caller.send(left.pop(0) if len(left) > 1 else left[0])
+
+    return answer
+
+
+async def due_delivery(house: House, *, at: datetime) -> str:
+    await house.publish()
+    values = {"state": "retrying", "next_attempt_at": at}
+    await house.database.transact(
+        lambda session: session.execute(update(DELIVERIES).values(values))
+    )
+    found: str = await house.value("SELECT id FROM deliveries")
+    return found
+
+
+def moment_of(receiver: Receiver, number: int) -> datetime:
+    return datetime.fromtimestamp(int(header(receiver, "webhook-timestamp", number)), UTC)
+
+
+def signers(receiver: Receiver, number: int, candidates: list[Secret]) -> list[Secret]:
+    """Whose signatures one POST carries, in their order: by a library that is not ours."""
+    event_id = header(receiver, "webhook-id", number)
+    body, moment = receiver.bodies[number].decode(), moment_of(receiver, number)
+    by_signature = {
+        Webhook(secret.reveal()).sign(event_id, moment, body): secret for secret in candidates
+    }
+    carried = header(receiver, "webhook-signature", number).split(" ")
+    return [by_signature[signature] for signature in carried]
+
+
+def header(receiver: Receiver, name: str, number: int = -1) -> str:
+    lines = receiver.lines(number)
     [value] = [line.split(": ", 1)[1] for line in lines if line.lower().startswith(f"{name}: ")]
     return value
 
@@ -267,8 +342,7 @@ def header(receiver: Receiver, name: str) -> str:
 def verifies(receiver: Receiver, secret: Secret) -> bool:
     """Whether a receiver that knows this secret trusts the last POST: by a library not ours."""
     signature = header(receiver, "webhook-signature")
-    moment = datetime.fromtimestamp(int(header(receiver, "webhook-timestamp")), UTC)
-    expected = Webhook(secret.reveal()).sign("evt_1", moment, "{}")
+    expected = Webhook(secret.reveal()).sign("evt_1", moment_of(receiver, -1), "{}")
     return expected in signature.split(" ")
 
 
