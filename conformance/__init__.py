@@ -1,0 +1,16 @@
+"""The proof that comes for free: every saga, at every point where something can go wrong.
+
+    from conformance import conform
+
+    async def test_it_keeps_money_safe(...):
+        report = await conform("collect_dues", kit)
+
+From a saga's example request alone the kit makes a world for it, runs it once to see which
+activities it comes to, and then once more for every point of each of them and every fault there:
+an error, a refusal, an attempt that is never answered, a process that dies, a cancel. Afterwards
+it asks the books, the stories and the engine whether all is as it must be.
+"""
+
+from conformance.kit import Kit, Report, open_kit
+
+__all__ = ["Kit", "Report", "open_kit"]

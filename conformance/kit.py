@@ -1,0 +1,211 @@
+"""Visit every point of a saga, a few dozen runs at a time, and report what is wrong."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from conformance.checking import Run, unseen_steps, wrong_with
+from conformance.faults import AFTER, BEFORE, CANCELS, Fault, Injection, Point, Visit
+from conformance.injecting import FaultyDatabase, Injector
+from conformance.running import Finished, Runner, Worlds
+from domain.saga import SagaRequest, SagaState
+from runtime.settings import Settings
+from runtime.temporal import PURE_PACKAGES, ErrorsAsFailures, activity_methods
+from storage.audit import check_books
+from worker.build import saga_implementations
+from workflows.registry import all_sagas, saga_workflows
+from workflows.saga_type import SagaType
+
+AT_ONCE = 32
+# Determinism is for the replay tests: here modules are not imported anew for every run.
+SANDBOX = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        *PURE_PACKAGES, "workflows", "conformance"
+    )
+)
+EVERYWHERE = (Fault.ERROR, Fault.OUTAGE, Fault.TIMEOUT, Fault.DEATH)
+
+
+@dataclass
+class Report:
+    """How many points of a saga were visited, and what is wrong with it."""
+
+    saga: str
+    points: int = 0
+    violations: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        pace = f"{self.seconds * 1000 / max(1, self.points):.0f} ms each"
+        wrong = f"{len(self.violations)} violations"
+        return f"{self.saga}: {self.points} points visited, {wrong} ({pace})"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run to make: what goes wrong in it, and how it must end if that is certain."""
+
+    example: SagaRequest
+    clean: Run
+    injections: tuple[Injection, ...]
+    expected: str | None = None
+
+    def __str__(self) -> str:
+        return " and ".join(str(one) for one in self.injections)
+
+
+class Kit:
+    """One per engine and database. Sagas are checked one after the other."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    async def check(self, saga: SagaType) -> Report:
+        """Visit every point of the saga with every single fault."""
+        report = Report(saga.name)
+        began = time.monotonic()
+        visits: set[Visit] = set()
+        for example in examples_of(saga):
+            clean = await self._clean(saga, example, report)
+            if clean is None:
+                return report
+            visits |= set(clean.case.visits)
+            refused = await self._refuse_each(saga, example, clean, report)
+            await self._make(saga, list(singles(example, clean, refused)), report)
+        report.violations += unseen_steps(saga, visits)
+        await self._audit(report)
+        report.seconds = time.monotonic() - began
+        return report
+
+    async def _clean(self, saga: SagaType, example: SagaRequest, report: Report) -> Run | None:
+        """Run it with nothing going wrong: it must complete, and bear being done again."""
+        finished = await self._runner.run(saga, example, again=True)
+        [clean] = await self._runner.see([finished])
+        report.violations += finished.complaints
+        if clean.completed:
+            return clean
+        why = clean.story.failure if clean.story is not None else {}
+        report.violations.append(
+            f"the example of saga {saga.name} ends {clean.state} although nothing goes wrong: "
+            f"{why.get('text', clean.engine)}. Correct EXAMPLE, or declare in BEFORE what "
+            "must have run first"
+        )
+        return None
+
+    async def _refuse_each(
+        self, saga: SagaType, example: SagaRequest, clean: Run, report: Report
+    ) -> list[tuple[Injection, Run]]:
+        """Refuse each step in turn, which shows what is undone then; and do that all again."""
+        refusals = [
+            Injection(visit.at(BEFORE), Fault.REFUSAL)
+            for visit in clean.case.visits
+            if not visit.engine
+        ]
+        finished = await asyncio.gather(
+            *(self._runner.run(saga, example, one, clean=clean, again=True) for one in refusals)
+        )
+        runs = await self._runner.see(finished)
+        for refusal, one, run in zip(refusals, finished, runs, strict=True):
+            self._note(report, str(refusal), [*one.complaints, *wrong_with(run, clean)])
+        return list(zip(refusals, runs, strict=True))
+
+    async def _make(self, saga: SagaType, trials: Sequence[Trial], report: Report) -> None:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def make(trial: Trial) -> Finished:
+            async with gate:
+                return await self._runner.run(
+                    saga, trial.example, *trial.injections, clean=trial.clean
+                )
+
+        finished = await asyncio.gather(*(make(trial) for trial in trials))
+        runs = await self._runner.see(finished)
+        for trial, one, run in zip(trials, finished, runs, strict=True):
+            wrong = [*one.complaints, *wrong_with(run, trial.clean, trial.expected)]
+            if len(set(run.case.fired)) < len(trial.injections):
+                wrong.append("the saga did not come to this point")
+            self._note(report, str(trial), wrong)
+
+    def _note(self, report: Report, what: str, wrong: Iterable[str]) -> None:
+        report.points += 1
+        report.violations += [f"{what}: {one}" for one in wrong]
+
+    async def _audit(self, report: Report) -> None:
+        async with self._runner.database.read() as session:
+            report.violations += [str(found) for found in await check_books(session)]
+
+
+def examples_of(saga: SagaType) -> tuple[SagaRequest, ...]:
+    """EXAMPLE, and EXAMPLES where one example does not come to every step."""
+    module = inspect.getmodule(saga.workflow)
+    more: tuple[SagaRequest, ...] = getattr(module, "EXAMPLES", ())
+    return (saga.example, *more)
+
+
+def singles(
+    example: SagaRequest, clean: Run, refused: Sequence[tuple[Injection, Run]]
+) -> Iterable[Trial]:
+    """Every fault at every point of the way forward, and of the longest way back."""
+    for visit in clean.case.visits:
+        for injection in _at_each_place(visit):
+            completes = injection.fault in EVERYWHERE and not _gives_up(injection)
+            expected = SagaState.COMPLETED if completes else None
+            yield Trial(example, clean, (injection,), expected)
+    turned_back = [(why, run) for why, run in refused if not run.completed]
+    if turned_back:
+        why, longest = max(turned_back, key=lambda found: len(_undos(found[1])))
+        for visit in _undos(longest):
+            for injection in _at_each_place(visit):
+                yield Trial(example, clean, (why, injection), SagaState.FAILED)
+
+
+def _at_each_place(visit: Visit) -> Iterable[Injection]:
+    for place in visit.places:
+        point = visit.at(place)
+        for fault in Fault:
+            if _makes_sense(visit, point, fault):
+                yield Injection(point, fault)
+
+
+def _makes_sense(visit: Visit, point: Point, fault: Fault) -> bool:
+    if fault is Fault.REFUSAL:
+        # A refusal before the effect of a step is a run of its own, made already.
+        return not visit.engine and (visit.undo or point.place != BEFORE)
+    if fault in CANCELS:
+        return point.place in (BEFORE, AFTER)
+    return True
+
+
+def _gives_up(injection: Injection) -> bool:
+    return injection.fault is Fault.OUTAGE
+
+
+def _undos(run: Run) -> list[Visit]:
+    return [visit for visit in run.case.visits if visit.undo]
+
+
+@asynccontextmanager
+async def open_kit(
+    temporal: Client, url: str, settings: Settings | None = None
+) -> AsyncIterator[Kit]:
+    """A worker on a queue of its own, with the sagas' real activities on this database."""
+    database = FaultyDatabase(url)
+    runner = Runner(temporal, database, uuid4().hex, all_sagas(), Worlds(database))
+    async with Worker(
+        temporal,
+        task_queue=runner.queue,
+        workflows=saga_workflows(),
+        activities=activity_methods(saga_implementations(settings or Settings(), database)),
+        workflow_runner=SANDBOX,
+        interceptors=[Injector(runner.cases), ErrorsAsFailures()],
+    ):
+        yield Kit(runner)
+    await database.close()
