@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import new_id
 from domain.replay import (
+    ENDED,
     MISSING,
     PER_SECOND,
     Candidate,
@@ -211,11 +212,13 @@ async def advance(session: AsyncSession, job: ReplayJob, *, batch: int, now: dat
     Asked again for a batch that is committed, it changes nothing. A job that may not go on now
     says why in `reason`, and is not moved.
     """
-    if job.state != ReplayState.RUNNING or batch <= job.batch:
+    if job.state in ENDED or batch <= job.batch:
         return
     endpoint = await session.get_one(Endpoint, job.endpoint_id)
     if endpoint.deleted_at is not None:
         await cancel(session, job, now=now, reason="webhook_deleted")
+        return
+    if job.state == ReplayState.PAUSED:
         return
     job.reason = await _waits_for(session, endpoint, job)
     job.updated_at = now

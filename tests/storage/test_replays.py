@@ -148,12 +148,14 @@ async def test_a_replay_adds_only_to_a_short_line(house: House) -> None:
     assert (job.reason, job.requeued) == ("line_is_long", 30)
 
 
-async def test_a_replay_to_a_deleted_webhook_ends(house: House) -> None:
+@pytest.mark.parametrize("state", ["running", "paused"])
+async def test_a_replay_to_a_deleted_webhook_ends(house: House, state: str) -> None:
     endpoint = await house.endpoint()
     await house.publish(5)
     await house.settle_all()
     job = await house.replay(endpoint)
 
+    await house.execute("UPDATE replay_jobs SET state = :state", state=state)
     await house.execute("UPDATE endpoints SET deleted_at = created_at")
     job = await advance(house, job.id, 1)
 
@@ -174,6 +176,19 @@ async def test_a_long_stretch_with_nothing_to_replay_is_passed_over_in_bounded_p
 
     assert queued == [0, 0, 0, 3]
     assert (await house.job(job.id)).state == "completed"
+
+
+async def test_what_was_replayed_once_can_be_replayed_again(house: House) -> None:
+    """A peer's defect: a resend that is blocked by an idempotency key."""
+    endpoint = await house.endpoint()
+    await house.publish(3)
+
+    for _ in range(3):
+        await house.settle_all()
+        job = await advance(house, (await house.replay(endpoint)).id, 1)
+        assert (job.state, job.requeued) == ("completed", 3)
+
+    assert await house.value("SELECT count(*) FROM deliveries") == 3
 
 
 async def test_an_expunged_event_is_left_out(house: House) -> None:

@@ -195,6 +195,22 @@ async def test_a_rotation_is_announced_once_and_its_old_secret_destroyed_at_its_
 
 
 @pytest.mark.usefixtures("queue")
+async def test_only_the_tenant_whose_secret_it_is_hears_of_its_rotation(
+    house: House, skipping: WorkflowEnvironment
+) -> None:
+    """A peer's defect: alerts that reach another tenant."""
+    endpoint, beside = await house.endpoint(), await house.endpoint()
+    await house.tenant("ten_other")
+    await house.endpoint(tenant_id="ten_other")
+    rotation = await rotate(house, endpoint, new_secret(), at=await skipping.get_current_time())
+    await tell_rotation(skipping.client, rotation)
+    await outcome(skipping, endpoint, rotation.ends_at)
+
+    told = await house.rows("SELECT endpoint_id FROM deliveries")
+    assert {endpoint_id for (endpoint_id,) in told} == {endpoint.id, beside.id}
+
+
+@pytest.mark.usefixtures("queue")
 async def test_rolled_back_its_workflow_has_nothing_left_to_wait_for(
     house: House, skipping: WorkflowEnvironment, receiver: Receiver
 ) -> None:
