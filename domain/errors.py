@@ -8,6 +8,7 @@
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
       ComplianceRejected        a check that the law asks for did not clear it
+      NothingCompleted          of many things asked for at once, none could be done
       ConnectorRefused          an outside party answered, and the answer was no
     Unavailable                 an outside party did not answer: worth another try
     SagaStuck                   can neither finish nor undo itself; a person must look
@@ -157,6 +158,18 @@ class ComplianceRejected(Refused):
 
     def __init__(self, reason_code: str, text: str, **details: Any) -> None:
         super().__init__(text, **details)
+        self._reason_code = reason_code
+
+    @property
+    def reason_code(self) -> str:
+        return self._reason_code
+
+
+class NothingCompleted(Refused):
+    """`reason_code` is why the first of them could not be done."""
+
+    def __init__(self, reason_code: str, *, items: int) -> None:
+        super().__init__(f"none of {items} items completed: {reason_code}", items=items)
         self._reason_code = reason_code
 
     @property

@@ -11,6 +11,7 @@ from activities.account_changes import SqlAccountChangeActivities
 from activities.accounts import SqlAccountActivities
 from activities.addressees import AddressBook
 from activities.bookings import SqlLedgerActivities
+from activities.bulk_transfers import SqlBulkTransferActivities
 from activities.closings import SqlClosingActivities
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
@@ -97,6 +98,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlLedgerActivities(steps),
         SqlTransferActivities(steps, fee_basis_points=fee),
         SqlReversalActivities(steps),
+        SqlBulkTransferActivities(steps),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
         ScreenedTravelRuleActivities(

@@ -202,13 +202,15 @@ class Saga(Waits):
         saga_type: str,
         request: SagaRequest,
         *,
+        step: Step[ChildEnd, None] = CHILD,
         name: str,
         undo: tuple[str, SagaRequest],
     ) -> ChildOutcome:
         """Like `child`, but this saga goes on if the child fails (and has undone itself)."""
         failed_before = self._failed_at
+        child = self.child(saga_type, request, step=step, name=name, undo=undo)
         try:
-            return ChildOutcome(await self.child(saga_type, request, name=name, undo=undo))
+            return ChildOutcome(await child)
         except ChildWorkflowError as error:
             self._failed_at = failed_before
             self._progress.failed(name)

@@ -10,6 +10,7 @@ is the pivot: before it nothing has left the source but a hold; after it the tra
 the fee follows however long that takes.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -42,6 +43,8 @@ EXAMPLE = TransferRequest(
     amount="50.00",
     asset_code="USD",
 )
+# Large and abroad: checked, approved by a person, and sent over a rail.
+EXAMPLES = (replace(EXAMPLE, amount="4200.00", rail="sandbox", requires_approval=True),)
 
 
 @workflow.defn(name="transfer")
