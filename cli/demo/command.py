@@ -15,7 +15,8 @@ from cli.demo.client import Client
 from cli.demo.processes import Listener, NotStarted, start_listener, start_stack
 from cli.demo.story import tell_stories, wait_until_delivered
 
-CHOSEN_EVENTS = ["transfer.*", "workflow.failed", "workflow.compensation_executed"]
+# Few enough that its failures do not open the breaker: that is another story.
+CHOSEN_EVENTS = ["transfer.completed", "transfer.failed"]
 FAIL_FIRST = 2
 
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")]
