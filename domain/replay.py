@@ -163,7 +163,7 @@ def pace(queued: int, per_second: int) -> timedelta:
 
 def look_delay(looks: int) -> timedelta:
     """How long a job that may not go on waits before it looks again, if nobody wakes it."""
-    return min(timedelta(seconds=5 << min(looks - 1, 10)), LOOK_DELAY_MAX)
+    return min(timedelta(seconds=1 << min(looks - 1, 10)), LOOK_DELAY_MAX)
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ async def remove_key_pair(
         raise NoKeyPair
     await _expire(session, pairs, at=now)
     await Audit(session, endpoint, "v1a", actor, now).tell("expired", pairs)
+    await forget_expired(session, endpoint.id, now=now)
 
 
 async def rotations_to_tell(

@@ -107,6 +107,6 @@ def test_a_batch_is_followed_by_the_time_that_its_rate_allows() -> None:
 
 
 def test_a_job_that_waits_looks_less_and_less_often() -> None:
-    delays = [look_delay(looks) for looks in (1, 2, 3, 7, 8, 1000)]
+    delays = [look_delay(looks) for looks in (1, 2, 3, 9, 10, 1000)]
 
-    assert delays == [timedelta(seconds=seconds) for seconds in (5, 10, 20, 300, 300, 300)]
+    assert delays == [timedelta(seconds=seconds) for seconds in (1, 2, 4, 256, 300, 300)]
