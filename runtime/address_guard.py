@@ -21,6 +21,7 @@ from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.tracing import Trace
 
 from domain.url_policy import Address, UrlPolicy, UrlRefused, check_address
+from runtime import answer_cap
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 
@@ -113,7 +114,8 @@ class AddressGuard(AbstractResolver):
 
 
 class GuardedConnector(TCPConnector):
-    """aiohttp's pool, with the guard at each place where an address is chosen or met."""
+    """aiohttp's pool, with the guard at each place where an address is chosen or met, and with
+    connections that read no more of an answer than is ever looked at."""
 
     def __init__(
         self,
@@ -132,6 +134,7 @@ class GuardedConnector(TCPConnector):
             keepalive_timeout=IDLE_SECONDS_MAX,
             limit=0,  # The bulkhead in front of it is the limit.
         )
+        self._factory = partial(answer_cap.reader, loop=self._loop)
         self._guard = guard
         self._sockets_max = sockets_max
 
