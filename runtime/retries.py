@@ -85,9 +85,9 @@ def _attributes(values: dict[SearchAttributeKey[str], str | None]) -> TypedSearc
     )
 
 
-async def start_retry(temporal: Client, retried: Retried) -> None:
+async def start_retry(temporal: Client, retried: Retried) -> WorkflowHandle[Any, Any]:
     """Already started is success. Raises RPCError."""
-    await temporal.start_workflow(
+    return await temporal.start_workflow(
         "retry_delivery",
         RetryRequest(retried.delivery_id),
         id=retry_id(retried.delivery_id),
@@ -117,9 +117,11 @@ async def start_or_run_recovery(temporal: Client, endpoint_id: str, tenant_id: s
         await start_recovery(temporal, endpoint_id, tenant_id)
 
 
-async def start_recovery(temporal: Client, endpoint_id: str, tenant_id: str) -> None:
+async def start_recovery(
+    temporal: Client, endpoint_id: str, tenant_id: str
+) -> WorkflowHandle[Any, Any]:
     """One per endpoint: already started is success. Raises RPCError."""
-    await temporal.start_workflow(
+    return await temporal.start_workflow(
         "recover_endpoint",
         RecoveryRequest(endpoint_id),
         id=recovery_id(endpoint_id),

@@ -112,8 +112,8 @@ async def test_it_drains_in_order_and_new_events_come_behind(house: House, recei
     lines: dict[str, list[str]] = {f"a{number:02}": [] for number in range(12)}
 
     async def publish_one_each() -> None:
-        for key, line in lines.items():
-            line += await house.publish(1, BALANCE, account_uuid=key)
+        for key in lines:
+            lines[key] += await house.publish(1, BALANCE, account_uuid=key)
 
     await publish_one_each()
     await eventually(partial(is_health, house, "parked"))
