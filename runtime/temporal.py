@@ -43,7 +43,7 @@ PURE_PACKAGES = (
 
 
 class QuietFailureConverter(DefaultFailureConverter):
-    """An expected "no" carries no stack trace into the UI: its text, code and details are enough."""
+    """An expected "no" shows no stack trace in the UI: its text, code and details are enough."""
 
     def to_failure(
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
