@@ -14,6 +14,7 @@ from activities.menu.accounts import AccountChangeActivities as AccountChangeAct
 from activities.menu.accounts import ClosingActivities as ClosingActivities
 from activities.menu.accounts import FreezeActivities as FreezeActivities
 from activities.menu.bulk_transfers import BulkTransferActivities as BulkTransferActivities
+from activities.menu.payment_intents import PaymentIntentActivities as PaymentIntentActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
 from activities.menu.travel_rule import TravelRuleActivities as TravelRuleActivities

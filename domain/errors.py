@@ -3,7 +3,7 @@
     Refused                     a final "no": retrying cannot change the answer
       AccountNotFound, AccountNotActive, AccountFrozen, AccountClosed, AccountHasBalance
       AccountAlreadyFrozen, AccountNotFrozen, AccountStateConflict
-      TransferNotFound, TransferNotReversible
+      TransferNotFound, TransferNotReversible, RouteUnsupported
       InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
@@ -103,6 +103,12 @@ class TransferNotReversible(Refused):
     """The transfer did not complete, was reversed before, or is too old."""
 
     code = "transfer_not_reversible"
+
+
+class RouteUnsupported(Refused):
+    """There is no way for this asset to go there."""
+
+    code = "route_unsupported"
 
 
 class InsufficientFunds(Refused):

@@ -13,6 +13,7 @@ from activities.addressees import AddressBook
 from activities.bookings import SqlLedgerActivities
 from activities.bulk_transfers import SqlBulkTransferActivities
 from activities.closings import SqlClosingActivities
+from activities.connectors.chain import SandboxChain
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
 from activities.connectors.rail import SandboxRail
@@ -20,6 +21,7 @@ from activities.connectors.sanctions import SandboxSanctions
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
+from activities.payment_intents import ChainPaymentIntentActivities
 from activities.payments import ConnectedPaymentActivities
 from activities.rails import ConnectedRailActivities
 from activities.reconciling import VisibilityReconcileActivities
@@ -101,6 +103,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlBulkTransferActivities(steps),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
+        ChainPaymentIntentActivities(steps, SandboxChain(Sandbox("chain", database))),
         ScreenedTravelRuleActivities(
             database, steps, SandboxSanctions(Sandbox("sanctions", database))
         ),

@@ -148,6 +148,8 @@ class Saga(Waits):
         side_by_side = Branches(branches, at_once)
         self._side_by_side += 1
         error = await side_by_side.first_error()
+        if error is not None and not isinstance(error, (*SAGA_ENDS, SettledByHand)):
+            raise error  # A bug: nothing may be called off for it.
         if error is not None:
             await self._brakes.call_off(error)
             if not await side_by_side.ended_well():
@@ -315,7 +317,7 @@ class Saga(Waits):
             try:
                 return await self._ask_if_done(step, call)
             except asyncio.CancelledError:
-                raise refused from None
+                raise refused from refused.__cause__  # The cause is what says why.
 
     async def _if_done_before(self, step: Step[Request, Result], call: StepCall[Request]) -> Result:
         """The saga is called off. But a worker may have died after it did this step and before it
