@@ -46,11 +46,13 @@ from storage.ledger_tables import LedgerAccount
 Result = TypeVar("Result")
 
 RETRY_SOON = timedelta(milliseconds=10)
-# Instead of the steps' own: an attempt that is never answered should not take ten seconds.
-START_TO_CLOSE = timedelta(seconds=2)
+# Instead of the steps' own, where an attempt will not be answered: nobody waits ten seconds for it.
+START_TO_CLOSE = timedelta(seconds=1.5)
 LOCAL_START_TO_CLOSE = timedelta(seconds=1)
+UNANSWERED = (Fault.TIMEOUT, Fault.DEATH, Fault.CANCEL_AND_DEATH)
 RETRY_INTERVAL_MAX = timedelta(milliseconds=100)
 DIES = "conformance_dies"
+HURRIES = "conformance_hurries"
 ENGINE = frozenset(name for name in vars(SagaActivities) if not name.startswith("_"))
 MARK_STUCK = "mark_stuck"
 
@@ -130,6 +132,13 @@ class Cases:
         if found is None and saga.parent_id in self._by_workflow:
             found = self._by_workflow[saga.workflow_id] = self._by_workflow[saga.parent_id]
         return found
+
+    def hurries(self, workflow_id: str, step: str) -> bool:
+        """Whether an attempt of the step is going to have no answer."""
+        case = self._by_workflow.get(workflow_id)
+        return case is not None and any(
+            one.point.step == step and one.fault in UNANSWERED for one in case.injections
+        )
 
     def dies(self, workflow_id: str) -> bool:
         """Called from inside the workflow when an activity has answered."""
@@ -224,6 +233,7 @@ class Injector(Interceptor):
         self, input: WorkflowInterceptorClassInput
     ) -> type[WorkflowInboundInterceptor] | None:
         input.unsafe_extern_functions[DIES] = self._cases.dies
+        input.unsafe_extern_functions[HURRIES] = self._cases.hurries
         return _HurriedWorkflows
 
 
@@ -325,7 +335,8 @@ class _HurriedActivities(WorkflowOutboundInterceptor):
     """Waits and retries shrink to what a test has time for; a doomed task dies."""
 
     def start_activity(self, input: StartActivityInput) -> Any:
-        input.start_to_close_timeout = START_TO_CLOSE
+        if _hurries(input.activity_id):
+            input.start_to_close_timeout = START_TO_CLOSE
         if input.retry_policy is not None:
             input.retry_policy = replace(
                 input.retry_policy, initial_interval=RETRY_SOON, maximum_interval=RETRY_INTERVAL_MAX
@@ -333,8 +344,14 @@ class _HurriedActivities(WorkflowOutboundInterceptor):
         return _mortal(super().start_activity(input))
 
     def start_local_activity(self, input: StartLocalActivityInput) -> Any:
-        input.start_to_close_timeout = LOCAL_START_TO_CLOSE
+        if _hurries(input.activity_id):
+            input.start_to_close_timeout = LOCAL_START_TO_CLOSE
         return _mortal(super().start_local_activity(input))
+
+
+def _hurries(activity_id: str | None) -> bool:
+    asks: Callable[[str, str], bool] = workflow.extern_functions()[HURRIES]
+    return asks(workflow.info().workflow_id, (activity_id or "").removesuffix("/undo"))
 
 
 def _mortal(handle: workflow.ActivityHandle[Any]) -> Any:

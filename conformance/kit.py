@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import random
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from runtime.settings import Settings
 from runtime.temporal import PURE_PACKAGES, ErrorsAsFailures, activity_methods
 from storage.audit import check_books
 from worker.build import saga_implementations
-from workflows.registry import all_sagas, saga_workflows
+from workflows.registry import all_sagas
 from workflows.saga_type import SagaType
 
 AT_ONCE = 32
@@ -51,12 +52,16 @@ class Report:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run to make: what goes wrong in it, and how it must end if that is certain."""
+    """One run to make: what goes wrong in it, and how it must end if that is certain.
+
+    `certain` says that the run must come to all its points.
+    """
 
     example: SagaRequest
     clean: Run
     injections: tuple[Injection, ...]
     expected: str | None = None
+    certain: bool = True
 
     def __str__(self) -> str:
         return " and ".join(str(one) for one in self.injections)
@@ -68,8 +73,8 @@ class Kit:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    async def check(self, saga: SagaType) -> Report:
-        """Visit every point of the saga with every single fault."""
+    async def check(self, saga: SagaType, *, pairs: int = 0, seed: int = 0) -> Report:
+        """Visit every point of the saga with every single fault, and so many pairs of them."""
         report = Report(saga.name)
         began = time.monotonic()
         visits: set[Visit] = set()
@@ -79,7 +84,9 @@ class Kit:
                 return report
             visits |= set(clean.case.visits)
             refused = await self._refuse_each(saga, example, clean, report)
-            await self._make(saga, list(singles(example, clean, refused)), report)
+            trials = list(singles(example, clean, refused))
+            await self._make(saga, trials, report)
+            await self._make(saga, list(some_pairs(trials, pairs, seed)), report)
         report.violations += unseen_steps(saga, visits)
         await self._audit(report)
         report.seconds = time.monotonic() - began
@@ -130,7 +137,7 @@ class Kit:
         runs = await self._runner.see(finished)
         for trial, one, run in zip(trials, finished, runs, strict=True):
             wrong = [*one.complaints, *wrong_with(run, trial.clean, trial.expected)]
-            if len(set(run.case.fired)) < len(trial.injections):
+            if trial.certain and len(set(run.case.fired)) < len(trial.injections):
                 wrong.append("the saga did not come to this point")
             self._note(report, str(trial), wrong)
 
@@ -154,8 +161,9 @@ def singles(
     example: SagaRequest, clean: Run, refused: Sequence[tuple[Injection, Run]]
 ) -> Iterable[Trial]:
     """Every fault at every point of the way forward, and of the longest way back."""
+    own = clean.saga.name
     for visit in clean.case.visits:
-        for injection in _at_each_place(visit):
+        for injection in _of_child(visit) if visit.saga_type != own else _at_each_place(visit):
             completes = injection.fault in EVERYWHERE and not _gives_up(injection)
             expected = SagaState.COMPLETED if completes else None
             yield Trial(example, clean, (injection,), expected)
@@ -163,8 +171,17 @@ def singles(
     if turned_back:
         why, longest = max(turned_back, key=lambda found: len(_undos(found[1])))
         for visit in _undos(longest):
-            for injection in _at_each_place(visit):
+            for injection in _of_child(visit) if visit.saga_type != own else _at_each_place(visit):
                 yield Trial(example, clean, (why, injection), SagaState.FAILED)
+
+
+def some_pairs(trials: Sequence[Trial], count: int, seed: int) -> Iterable[Trial]:
+    """Two things that go wrong in one run, drawn by lot: the same for the same seed."""
+    lots = random.Random(seed)  # noqa: S311 - no secret
+    for _ in range(count):
+        one, other = lots.sample(trials, 2)
+        both = tuple(dict.fromkeys([*one.injections, *other.injections]))
+        yield Trial(one.example, one.clean, both, certain=False)
 
 
 def _at_each_place(visit: Visit) -> Iterable[Injection]:
@@ -173,6 +190,15 @@ def _at_each_place(visit: Visit) -> Iterable[Injection]:
         for fault in Fault:
             if _makes_sense(visit, point, fault):
                 yield Injection(point, fault)
+
+
+def _of_child(visit: Visit) -> Iterable[Injection]:
+    """A child is checked at all its points as a saga of its own: here, for what it is to this one.
+
+    That one of its steps is refused has been tried for all of them.
+    """
+    yield Injection(visit.at(AFTER), Fault.DEATH)
+    yield Injection(visit.at(BEFORE), Fault.CANCEL)
 
 
 def _makes_sense(visit: Visit, point: Point, fault: Fault) -> bool:
@@ -194,16 +220,20 @@ def _undos(run: Run) -> list[Visit]:
 
 @asynccontextmanager
 async def open_kit(
-    temporal: Client, url: str, settings: Settings | None = None
+    temporal: Client, url: str, *, more: Sequence[SagaType] = ()
 ) -> AsyncIterator[Kit]:
-    """A worker on a queue of its own, with the sagas' real activities on this database."""
+    """A worker on a queue of its own, with the sagas' real activities on this database.
+
+    `more` are sagas that are not registered.
+    """
     database = FaultyDatabase(url)
-    runner = Runner(temporal, database, uuid4().hex, all_sagas(), Worlds(database))
+    sagas = all_sagas() | {saga.name: saga for saga in more}
+    runner = Runner(temporal, database, uuid4().hex, sagas, Worlds(database))
     async with Worker(
         temporal,
         task_queue=runner.queue,
-        workflows=saga_workflows(),
-        activities=activity_methods(saga_implementations(settings or Settings(), database)),
+        workflows=[saga.workflow for saga in sagas.values()],
+        activities=activity_methods(saga_implementations(Settings(), database)),
         workflow_runner=SANDBOX,
         interceptors=[Injector(runner.cases), ErrorsAsFailures()],
     ):
