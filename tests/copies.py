@@ -33,5 +33,5 @@ def run(folder: Path, *command: str | Path, path: str = "") -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )

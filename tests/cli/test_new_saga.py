@@ -8,6 +8,8 @@ import pytest
 from cli.new_saga import ENTRY_POINTS, CannotDraft, check_name, with_entry_point
 from tests.copies import ROOT, copy_packages, run
 
+pytestmark = pytest.mark.timeout(300)
+
 NEW_SAGA = ("python", "-m", "cli.main", "new-saga")
 LIST_SAGAS = "from workflows.registry import all_sagas, describe\nimport json\n" + (
     "print(json.dumps({name: describe(saga).description for name, saga in all_sagas().items()}))"

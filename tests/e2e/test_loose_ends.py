@@ -20,7 +20,7 @@ from storage.tables import SagaRun
 from storage.tenants import DEFAULT_TENANT
 from tests.worker.runs import accepted, an_account
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 STARTED_WITHIN_S = 30
 TOLD_WITHIN_S = 60
