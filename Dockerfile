@@ -1,4 +1,4 @@
-# Build: every dependency comes as a wheel, pinned by constraints.txt; nothing is compiled.
+# Build: every dependency comes as a wheel whose hash is in requirements.lock; nothing is compiled.
 ARG PYTHON_VERSION=3.11
 FROM python:${PYTHON_VERSION}-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -6,9 +6,8 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/sagapost
 
 # The dependencies have a layer of their own, so that a change of our code leaves it as it is.
-COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > dependencies.txt \
- && pip --python /opt/sagapost install --only-binary :all: --constraint constraints.txt --requirement dependencies.txt
+COPY requirements.lock ./
+RUN pip --python /opt/sagapost install --only-binary :all: --require-hashes --requirement requirements.lock
 COPY . .
 RUN pip --python /opt/sagapost install --no-deps .
 

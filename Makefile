@@ -10,7 +10,7 @@ INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install up demo tour test check bench conformance mutants security clean
+.PHONY: help install up demo tour test check bench conformance mutants security lock clean
 
 help:
 	@echo "make install      the environment in .venv, and nothing else"
@@ -23,6 +23,7 @@ help:
 	@echo "make conformance  every saga, every crash point, pairs of faults too"
 	@echo "make mutants      seeded bugs, each of which the suite must catch"
 	@echo "make security     the long security tests"
+	@echo "make lock         requirements.lock, after a change of constraints.txt"
 
 install: $(INSTALLED)
 
@@ -63,6 +64,13 @@ mutants: install
 
 security: install
 	$(PYTEST) $(PARALLEL) -m security
+
+# Versions from constraints.txt, hashes from the index. The image is built from nothing else.
+lock: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--constraint constraints.txt --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .grimp_cache
