@@ -311,7 +311,7 @@ def test_the_image_is_built_of_pinned_things() -> None:
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert bases == ["python:${PYTHON_VERSION}-slim-bookworm"] * 2
     assert re.search(r"^ARG PYTHON_VERSION=3\.\d+$", DOCKERFILE, re.MULTILINE)
-    assert "--only-binary :all: --constraint constraints.txt" in DOCKERFILE
+    assert "--only-binary :all: --require-hashes --requirement requirements.lock" in DOCKERFILE
     assert "apt-get" not in DOCKERFILE
 
 
@@ -319,7 +319,7 @@ def test_the_image_gets_our_packages_and_no_secrets() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
     needed = {f"!{package.rstrip('*')}/" for package in packages}
-    needed |= {"!README.md", "!pyproject.toml", "!constraints.txt"}
+    needed |= {"!README.md", "!pyproject.toml", "!requirements.lock"}
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
