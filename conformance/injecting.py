@@ -5,6 +5,7 @@ a `FaultyDatabase`.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
@@ -47,8 +48,10 @@ Result = TypeVar("Result")
 
 RETRY_SOON = timedelta(milliseconds=10)
 # Instead of the steps' own, where an attempt will not be answered: nobody waits ten seconds for it.
-START_TO_CLOSE = timedelta(seconds=1.5)
-LOCAL_START_TO_CLOSE = timedelta(seconds=1)
+# The tries after it must be able to answer in time, also where others keep the machine busy.
+BUSY = min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), 5.0)
+START_TO_CLOSE = timedelta(seconds=1.5) * BUSY
+LOCAL_START_TO_CLOSE = timedelta(seconds=0.8) * BUSY
 UNANSWERED = (Fault.TIMEOUT, Fault.DEATH, Fault.CANCEL_AND_DEATH)
 RETRY_INTERVAL_MAX = timedelta(milliseconds=100)
 DIES = "conformance_dies"

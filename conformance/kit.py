@@ -71,7 +71,7 @@ class Kit:
     """One per engine and database. Sagas are checked one after the other."""
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        self.runner = runner
 
     async def check(self, saga: SagaType, *, pairs: int = 0, seed: int = 0) -> Report:
         """Visit every point of the saga with every single fault, and so many pairs of them."""
@@ -94,8 +94,8 @@ class Kit:
 
     async def _clean(self, saga: SagaType, example: SagaRequest, report: Report) -> Run | None:
         """Run it with nothing going wrong: it must complete, and bear being done again."""
-        finished = await self._runner.run(saga, example, again=True)
-        [clean] = await self._runner.see([finished])
+        finished = await self.runner.run(saga, example, again=True)
+        [clean] = await self.runner.see([finished])
         report.violations += finished.complaints
         if clean.completed:
             return clean
@@ -117,9 +117,9 @@ class Kit:
             if not visit.engine
         ]
         finished = await asyncio.gather(
-            *(self._runner.run(saga, example, one, clean=clean, again=True) for one in refusals)
+            *(self.runner.run(saga, example, one, clean=clean, again=True) for one in refusals)
         )
-        runs = await self._runner.see(finished)
+        runs = await self.runner.see(finished)
         for refusal, one, run in zip(refusals, finished, runs, strict=True):
             self._note(report, str(refusal), [*one.complaints, *wrong_with(run, clean)])
         return list(zip(refusals, runs, strict=True))
@@ -129,12 +129,12 @@ class Kit:
 
         async def make(trial: Trial) -> Finished:
             async with gate:
-                return await self._runner.run(
+                return await self.runner.run(
                     saga, trial.example, *trial.injections, clean=trial.clean
                 )
 
         finished = await asyncio.gather(*(make(trial) for trial in trials))
-        runs = await self._runner.see(finished)
+        runs = await self.runner.see(finished)
         for trial, one, run in zip(trials, finished, runs, strict=True):
             wrong = [*one.complaints, *wrong_with(run, trial.clean, trial.expected)]
             if trial.certain and len(set(run.case.fired)) < len(trial.injections):
@@ -146,7 +146,7 @@ class Kit:
         report.violations += [f"{what}: {one}" for one in wrong]
 
     async def _audit(self, report: Report) -> None:
-        async with self._runner.database.read() as session:
+        async with self.runner.database.read() as session:
             report.violations += [str(found) for found in await check_books(session)]
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -14,7 +15,7 @@ from temporalio.service import RPCError
 
 from conformance.checking import Run
 from conformance.faults import Injection
-from conformance.injecting import Case, Cases
+from conformance.injecting import BUSY, Case, Cases
 from conformance.seeing import Books, Seen, see
 from conformance.worlds import World, make_worlds, needs, texts_in
 from domain.errors import StepFenced
@@ -26,7 +27,7 @@ from workflows.progress import first_attributes
 from workflows.saga_type import SagaType
 
 PERSON = "conformance"
-RUN_WITHIN_S = 60
+RUN_WITHIN_S = 60 * BUSY
 LOOK_EVERY_S = 0.4
 MADE_AT_ONCE = 16
 
@@ -58,6 +59,8 @@ class Runner:
     sagas: Mapping[str, SagaType]
     worlds: "Worlds"
     cases: Cases = field(default_factory=Cases)
+    # How soon a workflow task is given to another worker if its own died; None: the engine's.
+    task_timeout: timedelta | None = None
 
     async def run(
         self,
@@ -133,6 +136,7 @@ class Runner:
             memo={"tenant_id": world.tenant_id, "initiated_by": PERSON},
             search_attributes=first_attributes(saga.name, world.tenant_id, request.id),
             result_type=dict,
+            task_timeout=self.task_timeout,
         )
 
     async def _finish(self, handle: WorkflowHandle[Any, Any], case: Case) -> SagaState | None:

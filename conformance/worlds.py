@@ -26,6 +26,7 @@ from domain.money import EXPONENTS, Money
 from domain.saga import SagaRequest
 from runtime.database import Database
 from storage import ledger
+from storage.account_tables import AccountHolder
 from storage.ledger_tables import Account
 from storage.tables import Tenant
 from workflows.saga_type import SagaType
@@ -111,13 +112,19 @@ async def make_worlds(
 async def _open_accounts(
     session: AsyncSession, world: World, accounts: Sequence[str], assets: Sequence[str]
 ) -> None:
+    """Accounts of customers whom the bank knows well."""
+    tenant_id = world.tenant_id
     for name in accounts:
+        user = new_uuid()
+        session.add(Account(id=world.ids[name], tenant_id=tenant_id, user_uuid=user, name="one"))
         session.add(
-            Account(
-                id=world.ids[name],
-                tenant_id=world.tenant_id,
-                user_uuid=new_uuid(),
-                name="one of the example's",
+            AccountHolder(
+                tenant_id=tenant_id,
+                user_uuid=user,
+                full_name="Known Well",
+                address="1 Example Street, Exampleton",
+                document_id="X0000000",
+                provider="conformance",
             )
         )
     await session.flush()
