@@ -6,9 +6,10 @@ workflow by `workflow.patched`.
 """
 
 import asyncio
+import gzip
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,40 +28,47 @@ from workflows.saga_type import SagaType
 HISTORIES = Path(__file__).parent / "histories"
 
 
+def history_in(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(path.stem, gzip.decompress(path.read_bytes()).decode())
+
+
 async def record(kit: Kit, saga: SagaType) -> AsyncIterator[tuple[str, WorkflowHistory]]:
-    """Every outcome of the saga, with its name: the children's histories too."""
+    """Every outcome of the saga, with its name."""
     runner = kit.runner
     for number, example in enumerate(examples_of(saga)):
         name = f"{saga.name}.{number}" if number else saga.name
         clean = await _run(runner, saga, example)
-        async for outcome, history in _histories(runner, clean):
-            yield f"{name}.completed{outcome}", history
-        for outcome, injections in _outcomes(saga, clean):
+        yield f"{name}.completed", await _history(runner, clean)
+        for outcome, injections in await _outcomes(runner, clean, example):
             run = await _run(runner, saga, example, *injections, clean=clean)
-            async for whose, history in _histories(runner, run):
-                yield f"{name}.{outcome}{whose}", history
+            yield f"{name}.{outcome}", await _history(runner, run)
 
 
-async def _histories(runner: Runner, run: Run) -> AsyncIterator[tuple[str, WorkflowHistory]]:
-    """Its own, and its children's."""
-    for workflow_id, story in run.after.stories.items():
-        whose = "" if workflow_id == run.workflow_id else f".{story.type}"
-        handle = runner.temporal.get_workflow_handle(workflow_id)
-        yield whose, await handle.fetch_history()
+async def _history(runner: Runner, run: Run) -> WorkflowHistory:
+    return await runner.temporal.get_workflow_handle(run.workflow_id).fetch_history()
 
 
-def _outcomes(saga: SagaType, clean: Run) -> Iterator[tuple[str, tuple[Injection, ...]]]:
-    """What makes it end otherwise: a no, a cancel, an outage, and a no to the way back."""
-    own = [one for one in clean.case.visits if one.saga_type == saga.name and not one.engine]
-    steps = {step.name: step for step in saga.steps}
-    for visit in own:
-        yield f"refused_at_{visit.step}", (_at(visit, Fault.REFUSAL),)
-    yield "cancelled", (_at(own[0], Fault.CANCEL),)
-    yield "outage", (_at(own[0], Fault.OUTAGE),)
-    first, last = own[0], own[-1]
-    if first.step in steps and steps[first.step].compensation is not None and last is not first:
-        undo = Visit(saga.name, first.step, undo=True)
-        yield "stuck", (_at(own[1], Fault.REFUSAL), _at(undo, Fault.REFUSAL))
+async def _outcomes(
+    runner: Runner, clean: Run, example: SagaRequest
+) -> list[tuple[str, tuple[Injection, ...]]]:
+    """What makes it end otherwise: a cancel, an outage, a no, and a no to the way back too."""
+    own = [
+        visit
+        for visit in clean.case.visits
+        if visit.saga_type == clean.saga.name and not visit.engine
+    ]
+    found: list[tuple[str, tuple[Injection, ...]]] = [
+        ("cancelled", (_at(own[0], Fault.CANCEL),)),
+        ("outage", (_at(own[0], Fault.OUTAGE),)),
+    ]
+    for visit in reversed(own):
+        no = _at(visit, Fault.REFUSAL)
+        run = await _run(runner, clean.saga, example, no, clean=clean)
+        if not run.completed:
+            undos = [one for one in run.case.visits if one.undo]
+            stuck = [("stuck", (no, _at(undos[-1], Fault.REFUSAL)))] if undos else []
+            return [*found, ("refused", (no,)), *stuck]
+    return found
 
 
 def _at(visit: Visit, fault: Fault) -> Injection:
@@ -91,11 +99,12 @@ async def main(names: list[str]) -> None:
 
 
 async def _write(kit: Kit, saga: SagaType) -> None:
-    for old in HISTORIES.glob(f"{saga.name}.*.json"):
+    for old in HISTORIES.glob(f"{saga.name}.*.json.gz"):
         old.unlink()
     count = 0
     async for name, history in record(kit, saga):
-        (HISTORIES / f"{name}.json").write_text(history.to_json())
+        packed = gzip.compress(history.to_json().encode(), mtime=0)
+        (HISTORIES / f"{name}.json.gz").write_bytes(packed)
         count += 1
     sys.stdout.write(f"{saga.name}: {count} histories\n")
 

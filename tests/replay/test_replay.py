@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
@@ -12,14 +12,14 @@ from conformance import open_kit
 from runtime.database import Database
 from runtime.temporal import CONVERTER, workflow_runner
 from tests.replay.broken import PatientTransfer
-from tests.replay.record import HISTORIES, record
+from tests.replay.record import HISTORIES, history_in, record
 from workflows.registry import all_sagas, saga_workflows
 
-RECORDED = sorted(HISTORIES.glob("*.json"))
+RECORDED = sorted(HISTORIES.glob("*.json.gz"))
 HISTORIES_MIN = 30
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=[path.stem for path in RECORDED])
+@pytest.mark.parametrize("path", RECORDED, ids=[path.name for path in RECORDED])
 async def test_a_recorded_history_replays(path: Path) -> None:
     """If it does not, and that version was released: change the workflow by `workflow.patched`.
 
@@ -43,14 +43,14 @@ async def test_what_a_saga_does_today_replays_in_every_outcome(
 
 
 def test_there_is_a_history_of_every_kind_of_end() -> None:
-    kinds = {path.stem.split(".")[-1] for path in RECORDED}
+    kinds = {path.name.split(".")[-3] for path in RECORDED}
 
     assert len(RECORDED) >= HISTORIES_MIN
-    assert {"completed", "cancelled", "outage", "stuck"} <= kinds
+    assert {"completed", "refused", "cancelled", "outage", "stuck"} <= kinds
 
 
 async def test_a_workflow_that_was_changed_carelessly_is_caught() -> None:
-    history = history_in(HISTORIES / "transfer.completed.json")
+    history = history_in(HISTORIES / "transfer.completed.json.gz")
 
     with pytest.raises(NondeterminismError):
         await replayer([PatientTransfer]).replay_workflow(history)
@@ -60,7 +60,3 @@ def replayer(workflows: Sequence[type]) -> Replayer:
     return Replayer(
         workflows=workflows, data_converter=CONVERTER, workflow_runner=workflow_runner()
     )
-
-
-def history_in(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json(path.stem, path.read_text())
