@@ -1,6 +1,7 @@
 import asyncio
 import json
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
@@ -17,7 +18,6 @@ from domain.errors import (
     Unavailable,
 )
 from domain.saga import NOTHING_TO_UNDO, SagaState, StepCall, Undone, UndoStatus
-from domain.transfer import TransferQuote
 from runtime.database import Database
 from storage.audit import check_books
 from storage.tables import Endpoint, Tenant
@@ -74,8 +74,8 @@ async def test_performing_a_step_again_returns_what_it_returned_and_does_nothing
 async def test_what_a_step_returned_is_remembered_as_it_goes_over_the_wire(
     bank: Database,
 ) -> None:
-    async def quote(unit: Unit, call: StepCall[acts.Payment]) -> TransferQuote:
-        return TransferQuote(5)
+    async def quote(unit: Unit, call: StepCall[acts.Payment]) -> Quote:
+        return Quote(5)
 
     first = await Steps(bank).perform(call("w"), quote)
     second = await Steps(bank).perform(call("w"), quote)
@@ -93,6 +93,22 @@ async def test_a_step_performed_many_times_at_once_is_performed_once(bank: Datab
     assert results == [{"held": "w/hold"}] * 50
     assert await balance(bank, "a") == (1_000, 10)
     assert await story(bank, "w") == HELD
+    assert bank.units_run_again == Counter()
+    await assert_sound(bank)
+
+
+async def test_steps_of_one_saga_at_once_are_told_one_after_the_other(bank: Database) -> None:
+    """Each waits for its turn; none is run again because another took its number."""
+
+    async def nothing(unit: Unit, call: StepCall[acts.Payment]) -> None:
+        return None
+
+    steps = Steps(bank)
+
+    await asyncio.gather(*(steps.perform(call("w", f"s{n}"), nothing) for n in range(30)))
+
+    assert await story(bank, "w") == ["workflow.started", *["workflow.step_completed"] * 30]
+    assert bank.units_run_again == Counter()
     await assert_sound(bank)
 
 
@@ -393,6 +409,11 @@ async def test_no_transaction_is_open_while_an_outside_party_is_asked(bank: Data
         return "answer"
 
     assert await steps.perform_outside(call("w"), ask, remember) == "answer"
+
+
+@dataclass(frozen=True)
+class Quote:
+    fee_minor: int
 
 
 class Party:

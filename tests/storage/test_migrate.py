@@ -38,8 +38,12 @@ async def test_the_migrations_make_what_the_code_expects(database: Database) -> 
     def differences(connection: Connection) -> Any:
         return compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
 
-    async with create_async_engine(database.url).connect() as connection:
-        assert await connection.run_sync(differences) == [], "write a migration"
+    engine = create_async_engine(database.url)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(differences)
+    await engine.dispose()
+
+    assert found == [], "write a migration"
 
 
 async def test_the_migrations_make_every_rule_of_the_books(database: Database) -> None:
