@@ -20,7 +20,8 @@ async def finish(work: Coroutine[Any, Any, Result]) -> Result:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.done():
+            # A cancel that came in with the end of the work is not the end of the work.
+            if task.cancelled():
                 raise
             forget_cancel()
 
