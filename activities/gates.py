@@ -4,8 +4,8 @@ Whoever waits here has not begun an attempt: no deadline runs, and nothing is us
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from types import TracebackType
 
 
 class Gates:
@@ -15,33 +15,91 @@ class Gates:
         self._tenant_max = tenant_max
         self._gates: dict[str, _Gate] = {}
 
-    @asynccontextmanager
-    async def place(
-        self, tenant_id: str, endpoint_id: str, max_in_flight: int
-    ) -> AsyncIterator[None]:
-        # The endpoint's gate first: who waits for it must not hold one of the tenant's places.
-        async with (
-            self._pass(endpoint_id, max_in_flight),
-            self._pass(tenant_id, self._tenant_max),
-        ):
-            yield
+    @property
+    def is_empty(self) -> bool:
+        return not self._gates
 
-    @asynccontextmanager
-    async def _pass(self, key: str, most: int) -> AsyncIterator[None]:
+    def place(self, tenant_id: str, endpoint_id: str, max_in_flight: int) -> "_Place":
+        """`async with` it."""
+        return _Place(self, tenant_id, endpoint_id, max_in_flight)
+
+    async def enter(self, place: "_Place") -> None:
+        # The endpoint's gate first: who waits for it must not hold one of the tenant's places.
+        await self._gate(place.endpoint_id, place.max_in_flight).take()
+        try:
+            await self._gate(place.tenant_id, self._tenant_max).take()
+        except BaseException:
+            self._leave(place.endpoint_id)
+            raise
+
+    def leave(self, place: "_Place") -> None:
+        self._leave(place.tenant_id)
+        self._leave(place.endpoint_id)
+
+    def _gate(self, key: str, most: int) -> "_Gate":
         gate = self._gates.get(key)
         if gate is None:
             gate = self._gates[key] = _Gate(most)
-        gate.users += 1
-        try:
-            async with gate.places:
-                yield
-        finally:
-            gate.users -= 1
-            if not gate.users:
-                del self._gates[key]
+        return gate
+
+    def _leave(self, key: str) -> None:
+        gate = self._gates[key]
+        gate.give()
+        if gate.is_idle:
+            del self._gates[key]
+
+
+class _Place:
+    """Written out, as it is on the way of every delivery: a generator costs three times as much."""
+
+    def __init__(self, gates: Gates, tenant_id: str, endpoint_id: str, max_in_flight: int) -> None:
+        self._gates = gates
+        self.tenant_id = tenant_id
+        self.endpoint_id = endpoint_id
+        self.max_in_flight = max_in_flight
+
+    async def __aenter__(self) -> None:
+        await self._gates.enter(self)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._gates.leave(self)
 
 
 class _Gate:
     def __init__(self, most: int) -> None:
-        self.places = asyncio.Semaphore(most)
-        self.users = 0
+        self._most = most
+        self._taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._taken and not self._waiting
+
+    async def take(self) -> None:
+        if self._taken < self._most:
+            self._taken += 1
+            return
+        handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(handed_over)
+        try:
+            await handed_over
+        except asyncio.CancelledError:
+            if handed_over in self._waiting:
+                self._waiting.remove(handed_over)
+            elif not handed_over.cancelled():
+                self.give()  # It came in the very moment of the cancellation.
+            raise
+
+    def give(self) -> None:
+        """Hand the place to whoever waits longest, or put it back."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._taken -= 1

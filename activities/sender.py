@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -132,8 +131,13 @@ class Sender:
 
 
 def _log(row: Any, outcome: AttemptOutcome, recorded: Recorded) -> None:
-    """The one line operators grep: every attempt, whatever happened, all facts in it."""
-    activity.logger.info(
+    """The line operators grep. What was delivered at once is told only to who wants all."""
+    at_once = recorded.number == 1 and outcome.succeeded
+    level = logging.DEBUG if at_once else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
+    logger.log(
+        level,
         "delivery.attempted",
         extra={
             "delivery_id": row.id,

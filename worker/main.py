@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 
 from temporalio.client import Client
@@ -52,6 +53,7 @@ async def run(settings: Settings) -> None:
                     group.create_task(Sweeper(database, temporal).run()),
                     *_listening(group, database, bell),
                 ]
+                _let_garbage_wait()
                 mark_ready(settings, "worker")
                 await stop.wait()
                 for task in background:
@@ -59,6 +61,14 @@ async def run(settings: Settings) -> None:
     finally:
         bell.close()
         await database.close()
+
+
+def _let_garbage_wait() -> None:
+    """What was built by now stays: looking through it for cycles again and again took a fifth of
+    the worker's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _listening(
