@@ -1,11 +1,10 @@
-import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from conformance.__main__ import engine
+from conformance.standalone import engine, quiet
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -17,8 +16,5 @@ async def temporal() -> AsyncIterator[Client]:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    log = logging.getLogger("temporalio")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    yield
-    log.setLevel(before)
+    with quiet():
+        yield

@@ -7,21 +7,18 @@ workflow by `workflow.patched`.
 
 import asyncio
 import gzip
-import logging
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from temporalio.client import WorkflowHistory
 
-from conformance.__main__ import engine
 from conformance.checking import Run
 from conformance.faults import BEFORE, Fault, Injection, Visit
 from conformance.kit import Kit, examples_of, open_kit
 from conformance.running import Runner
+from conformance.standalone import database_url, engine, quiet
 from domain.saga import SagaRequest
-from storage.migrate import upgrade
 from workflows.registry import all_sagas
 from workflows.saga_type import SagaType
 
@@ -88,14 +85,9 @@ async def _run(
 
 
 async def main(names: list[str]) -> None:
-    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
-    async with engine() as temporal:
-        with TemporaryDirectory() as folder:
-            url = f"sqlite+aiosqlite:///{folder}/record.db"
-            await asyncio.to_thread(upgrade, url)
-            async with open_kit(temporal, url) as kit:
-                for name in names or sorted(all_sagas()):
-                    await _write(kit, all_sagas()[name])
+    async with engine() as temporal, database_url() as url, open_kit(temporal, url) as kit:
+        for name in names or sorted(all_sagas()):
+            await _write(kit, all_sagas()[name])
 
 
 async def _write(kit: Kit, saga: SagaType) -> None:
@@ -110,4 +102,5 @@ async def _write(kit: Kit, saga: SagaType) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    with quiet():
+        asyncio.run(main(sys.argv[1:]))
