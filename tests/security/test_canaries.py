@@ -39,6 +39,7 @@ class Bank:
     canaries: Canaries
     ids: dict[str, str] = field(default_factory=dict)
     answers: list[bytes] = field(default_factory=list)
+    metrics: bytes = b""
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         answer = await self.http.request(method, f"/v2{path}", json=body, headers=headers)
@@ -124,6 +125,13 @@ def test_no_secret_is_in_any_other_file(bank: Bank) -> None:
     assert [path for path in others if found(bank.canaries.secret, path.read_bytes())] == []
     assert all(path.stat().st_mode & 0o077 == 0 for path in files if path.name in KEPT)
     assert (bank.folder / "data").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_secret_or_personal_is_in_the_metrics(bank: Bank) -> None:
+    if not bank.metrics:
+        pytest.skip("the API has no route /metrics")
+    assert b"sagapost_" in bank.metrics
+    assert found(bank.canaries.secret | bank.canaries.personal, bank.metrics) == []
 
 
 @pytest.mark.parametrize("text", [b"canary-a-1b2c", b'quote"and\\slash', b"\xff\x00raw"])
@@ -254,5 +262,7 @@ async def read_everything(bank: Bank) -> None:
     for path in sorted(gets):
         if not path.endswith("/stream") and set(PARAMETER.findall(path)) <= set(bank.ids):
             await bank.ask("GET", path.format(**bank.ids))
+    metrics = await bank.ask("GET", "/metrics")
+    bank.metrics = metrics.content if metrics.is_success else b""
     for delivery in deliveries:
         await bank.ask("GET", f"/deliveries/{delivery['id']}")
