@@ -25,7 +25,7 @@ from domain.reconcile import ReconcileRequest, Swept
 from domain.replay import ReplayBatch, ReplayProgress, ReplayRequest
 from domain.retention import Pruned, PruneRequest
 from domain.rotation import RotationRequest, RotationView
-from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, StepCall, Told, Undone
+from domain.saga import ChildEnd, ChildUndone, Failure, Nothing, SagaEnd, StepCall, Told, Undone
 from domain.transfer import (
     ComplianceOutcome,
     Conversion,
@@ -48,6 +48,11 @@ class SagaActivities(ABC):
     @abstractmethod
     async def record_child(self, call: StepCall[ChildEnd]) -> None:
         """Tell that a child saga completed as a step of this one."""
+
+    @activity.defn
+    @abstractmethod
+    async def record_child_undone(self, call: StepCall[ChildUndone]) -> Undone:
+        """Record that another saga reversed that child. Answers what it did."""
 
     @activity.defn
     @abstractmethod

@@ -8,7 +8,18 @@ from temporalio import activity
 
 from activities.ports import SagaActivities
 from activities.steps import Steps, Unit, tell_story
-from domain.saga import ChildEnd, Failure, Nothing, SagaEnd, SagaState, StepCall, Told
+from domain.saga import (
+    NOTHING_TO_UNDO,
+    ChildEnd,
+    ChildUndone,
+    Failure,
+    Nothing,
+    SagaEnd,
+    SagaState,
+    StepCall,
+    Told,
+    Undone,
+)
 from domain.story import ended, started, undone
 from runtime.database import Database
 from storage import reconciling, saga_log
@@ -38,6 +49,16 @@ class SqlSagaActivities(SagaActivities):
             return {"workflow_id": call.request.workflow_id}
 
         await self._steps.perform(call, nothing_more)
+
+    @activity.defn
+    async def record_child_undone(self, call: StepCall[ChildUndone]) -> Undone:
+        async def reversed_already() -> Undone:
+            return call.request.undone
+
+        async def nothing_here(unit: Unit, call: StepCall[ChildUndone]) -> Undone:
+            return NOTHING_TO_UNDO
+
+        return await self._steps.undo_outside(call, reversed_already, nothing_here)
 
     @activity.defn
     async def mark_stuck(self, call: StepCall[Failure]) -> None:

@@ -66,6 +66,13 @@ class Trial:
     def __str__(self) -> str:
         return " and ".join(str(one) for one in self.injections)
 
+    def wrong_with(self, run: Run) -> list[str]:
+        bears = bears_failed_children(run.saga, self.example)
+        wrong = wrong_with(run, self.clean, self.expected, bears_failed_children=bears)
+        if self.certain and len(set(run.case.fired)) < len(self.injections):
+            wrong.append("the saga did not come to this point")
+        return wrong
+
 
 class Kit:
     """One per engine and database. Sagas are checked one after the other."""
@@ -121,7 +128,8 @@ class Kit:
         )
         runs = await self.runner.see(finished)
         for refusal, one, run in zip(refusals, finished, runs, strict=True):
-            self._note(report, str(refusal), [*one.complaints, *wrong_with(run, clean)])
+            trial = Trial(example, clean, (refusal,), certain=False)
+            self._note(report, str(refusal), [*one.complaints, *trial.wrong_with(run)])
         return list(zip(refusals, runs, strict=True))
 
     async def _make(self, saga: SagaType, trials: Sequence[Trial], report: Report) -> None:
@@ -136,10 +144,7 @@ class Kit:
         finished = await asyncio.gather(*(make(trial) for trial in trials))
         runs = await self.runner.see(finished)
         for trial, one, run in zip(trials, finished, runs, strict=True):
-            wrong = [*one.complaints, *wrong_with(run, trial.clean, trial.expected)]
-            if trial.certain and len(set(run.case.fired)) < len(trial.injections):
-                wrong.append("the saga did not come to this point")
-            self._note(report, str(trial), wrong)
+            self._note(report, str(trial), [*one.complaints, *trial.wrong_with(run)])
 
     def _note(self, report: Report, what: str, wrong: Iterable[str]) -> None:
         report.points += 1
@@ -157,6 +162,12 @@ def examples_of(saga: SagaType) -> tuple[SagaRequest, ...]:
     return (saga.example, *more)
 
 
+def bears_failed_children(saga: SagaType, example: SagaRequest) -> bool:
+    """Whether this example of it is meant to complete although a child failed."""
+    module = inspect.getmodule(saga.workflow)
+    return example in getattr(module, "BEARS_FAILED_CHILDREN", ())
+
+
 def singles(
     example: SagaRequest, clean: Run, refused: Sequence[tuple[Injection, Run]]
 ) -> Iterable[Trial]:
@@ -169,10 +180,15 @@ def singles(
             yield Trial(example, clean, (injection,), expected)
     turned_back = [(why, run) for why, run in refused if not run.completed]
     if turned_back:
-        why, longest = max(turned_back, key=lambda found: len(_undos(found[1])))
+        why, longest = max(turned_back, key=lambda found: _way_back(found[1], own))
+        # Children side by side: how far the others were when one was refused is not certain.
+        certain = why.point.saga_type == own
         for visit in _undos(longest):
-            for injection in _of_child(visit) if visit.saga_type != own else _at_each_place(visit):
-                yield Trial(example, clean, (why, injection), SagaState.FAILED)
+            of_child = visit.saga_type != own
+            for injection in _of_child(visit) if of_child else _at_each_place(visit):
+                raced = of_child and injection.fault in CANCELS
+                expected = None if raced else SagaState.FAILED
+                yield Trial(example, clean, (why, injection), expected, certain)
 
 
 def some_pairs(trials: Sequence[Trial], count: int, seed: int) -> Iterable[Trial]:
@@ -212,6 +228,12 @@ def _makes_sense(visit: Visit, point: Point, fault: Fault) -> bool:
 
 def _gives_up(injection: Injection) -> bool:
     return injection.fault is Fault.OUTAGE
+
+
+def _way_back(run: Run, own: str) -> tuple[int, int]:
+    """How much of it there is to try: first its own."""
+    undos = _undos(run)
+    return sum(visit.saga_type == own for visit in undos), len(undos)
 
 
 def _undos(run: Run) -> list[Visit]:

@@ -42,6 +42,9 @@ class Books:
             if self.statuses.get(name) != status
         ]
 
+    def still_held(self) -> list[str]:
+        return [f"{name} has {held} held" for name, (_, held) in self.money.items() if held]
+
     def differs(self, other: "Books") -> list[str]:
         return [
             f"{name} has {self.money.get(name, NOTHING)} (posted, held) instead of "

@@ -126,6 +126,14 @@ NOTHING_TO_UNDO = Undone(UndoStatus.NOOP)
 
 
 @dataclass(frozen=True)
+class ChildUndone:
+    """A child saga that another one reversed."""
+
+    reversed_by: str
+    undone: Undone
+
+
+@dataclass(frozen=True)
 class Compensation:
     """One line of the compensation's own story, as `workflow.compensation_executed` tells it."""
 

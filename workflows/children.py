@@ -6,9 +6,25 @@ from typing import Any
 from temporalio import workflow
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
-from domain.saga import NOTHING_TO_UNDO, Failure, SagaInfo, SagaRequest, Undone, UndoStatus
+from activities.ports import SagaActivities
+from domain.saga import (
+    NOTHING_TO_UNDO,
+    ChildEnd,
+    ChildUndone,
+    Failure,
+    SagaInfo,
+    SagaRequest,
+    StepCall,
+    Undone,
+    UndoStatus,
+)
+from workflows import steps
 from workflows.progress import first_attributes
+from workflows.steps import Step
 from workflows.undoing import Undoable
+from workflows.uninterrupted import finish_noting
+
+RECORD_UNDONE = Step(SagaActivities.record_child_undone, outside=True)
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class Child:
         request = self.request
         if number > 1:
             request = replace(request, id=f"{request.id}~{number}")
-        result: dict[str, Any] = await workflow.execute_child_workflow(
+        starting = workflow.start_child_workflow(
             self.type,
             request,
             id=f"{self.type}/{request.id}",
@@ -47,18 +63,25 @@ class Child:
             search_attributes=first_attributes(self.type, self.parent.tenant_id, request.id),
             static_summary=f"{self.type} {request.id}, for {self.parent.workflow_id}",
         )
+        # Called off before it is known to have started, it would run on with nobody waiting.
+        child, called_off = await finish_noting(starting)
+        if called_off:
+            child.cancel()
+        result: dict[str, Any] = await child
         self.completed = True
         return result
 
 
-def undone_by(undo: Child, step: str, child: Child) -> Undoable:
+def undone_by(undo: Child, call: StepCall[ChildEnd], child: Child) -> Undoable:
     """The way back after `child` completed: another saga. Before that it undoes itself."""
 
-    async def run_undo(_: Failure, number: int) -> Undone:
+    async def run_undo(failure: Failure, number: int) -> Undone:
         if not child.completed:
             return NOTHING_TO_UNDO
         result = await undo.run(number)
         amount, asset = result.get("amount_minor"), result.get("asset_code")
-        return Undone(UndoStatus.EXECUTED, amount, asset)
+        reversal = ChildUndone(undo.workflow_id, Undone(UndoStatus.EXECUTED, amount, asset))
+        place = (call.saga, call.step, call.position, call.begun_at)
+        return await steps.act(RECORD_UNDONE, StepCall(*place, reversal, failure=failure))
 
-    return Undoable(step, undo.type, run_undo)
+    return Undoable(call.step, undo.type, run_undo)

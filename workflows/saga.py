@@ -190,7 +190,7 @@ class Saga(Waits):
         await self._ready(step)
         self._brakes.stop_if_on()
         if undo is not None:
-            self._undoing.remember(undone_by(Child(self.info, *undo), call.step, child))
+            self._undoing.remember(undone_by(Child(self.info, *undo), call, child))
         else:
             assert not self._side_by_side, "a child without `undo` is the pivot: run it alone"
         result = await self._brakes.wait(self._noting_failure(call, child.run()))

@@ -15,14 +15,20 @@ async def finish(work: Coroutine[Any, Any, Result]) -> Result:
 
     `asyncio.shield` alone would abandon it. Who cares about the cancel asks for it afterwards.
     """
-    task = asyncio.create_task(work)
+    return (await finish_noting(work))[0]
+
+
+async def finish_noting(work: Coroutine[Any, Any, Result]) -> tuple[Result, bool]:
+    """The same, and whether the waiting task was cancelled meanwhile."""
+    task, cancelled = asyncio.create_task(work), False
     while True:
         try:
-            return await asyncio.shield(task)
+            return await asyncio.shield(task), cancelled
         except asyncio.CancelledError:
             # A cancel that came in with the end of the work is not the end of the work.
             if task.cancelled():
                 raise
+            cancelled = True
             forget_cancel()
 
 

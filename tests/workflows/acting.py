@@ -20,6 +20,7 @@ from domain.errors import StepFenced
 from domain.saga import (
     NOTHING_TO_UNDO,
     ChildEnd,
+    ChildUndone,
     Failure,
     Nothing,
     SagaEnd,
@@ -156,6 +157,10 @@ class Actors(Deeds, SagaActivities):
     @activity.defn
     async def record_child(self, call: StepCall[ChildEnd]) -> None:
         self.calls.append(f"child {call.request.workflow_id.partition('/')[0]}")
+
+    @activity.defn
+    async def record_child_undone(self, call: StepCall[ChildUndone]) -> Undone:
+        return call.request.undone
 
     @activity.defn
     async def mark_stuck(self, call: StepCall[Failure]) -> None:

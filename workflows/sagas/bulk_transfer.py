@@ -31,6 +31,7 @@ EXAMPLE = BulkTransferRequest(
     ),
 )
 EXAMPLES = (replace(EXAMPLE, policy="best_effort"),)
+BEARS_FAILED_CHILDREN = EXAMPLES
 
 
 @workflow.defn(name="bulk_transfer")
