@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.batch import Claimed
 from domain.ids import new_id
 from domain.limits import Waiting, choose, deal, free_places
+from storage.among import among
 from storage.lanes import Lane, Turns, chains_of, in_flight, lock, oldest_of, use_up
 from storage.outbox import DELIVERIES
 
@@ -136,7 +137,7 @@ async def _write(session: AsyncSession, dealt: set[str], *, until: datetime) -> 
     claim_id = new_id("clm")
     done: Any = await session.execute(
         update(DELIVERIES)
-        .where(DELIVERIES.c.id.in_(sorted(dealt)), DELIVERIES.c.state == "pending")
+        .where(among(session, DELIVERIES.c.id, dealt), DELIVERIES.c.state == "pending")
         .values(state="claimed", claim_id=claim_id, claimed_until=until)
     )
     return Claimed(claim_id, done.rowcount)

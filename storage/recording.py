@@ -24,6 +24,8 @@ from domain.delivery import (
 from domain.health import Counted, Health, count, health_after
 from domain.ordering import parse_head_of_line
 from domain.recording import Final, Standing, finally_decided
+from storage.among import among
+from storage.many import Many
 from storage.outbox import DELIVERIES, ENDPOINTS
 from storage.redelivery import By, note
 from storage.tables import Attempt
@@ -87,7 +89,7 @@ async def record(session: AsyncSession, sent: Sequence[Sent], *, now: datetime) 
         for endpoint_id, counting in countings.items()
     }
     written = _decide(sent, rows, counted)
-    await session.execute(insert(ATTEMPTS), [_attempt_row(one, now) for one in written])
+    await INSERT.execute(session, [_attempt_row(one, now) for one in written])
     await _update(session, written, now)
     await _note_parked(session, written, now)
     await _touch(session, countings, now)
@@ -134,7 +136,7 @@ async def _lock_deliveries(session: AsyncSession, ids: Iterable[str]) -> dict[st
     )
     query = (
         select(*columns)
-        .where(DELIVERIES.c.id.in_(sorted(ids)))
+        .where(among(session, DELIVERIES.c.id, ids))
         .order_by(DELIVERIES.c.id)
         .with_for_update()
     )
@@ -184,7 +186,8 @@ def _attempt_row(written: _Written, now: datetime) -> dict[str, Any]:
     }
 
 
-UPDATE = (
+INSERT = Many(insert(ATTEMPTS))
+UPDATE = Many(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("delivery_id"))
     .values(
@@ -192,12 +195,12 @@ UPDATE = (
         reason=bindparam("new_reason"),
         hold=bindparam("new_hold"),
         attempts=bindparam("number"),
-        trigger="schedule",
+        trigger=bindparam("next_trigger"),
         next_attempt_at=bindparam("next_at"),
         settled_at=bindparam("settled"),
     )
 )
-UPDATE_ATTEMPTS = (
+UPDATE_ATTEMPTS = Many(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("delivery_id"))
     .values(attempts=bindparam("number"))
@@ -206,15 +209,11 @@ UPDATE_ATTEMPTS = (
 
 async def _update(session: AsyncSession, written: Sequence[_Written], now: datetime) -> None:
     changed = [_delivery_values(one, now) for one in written if one.final.state is not None]
-    if changed:
-        await session.execute(UPDATE, changed)
-    kept = [
-        {"delivery_id": one.row.id, "number": one.number}
-        for one in written
-        if one.final.state is None
-    ]
-    if kept:
-        await session.execute(UPDATE_ATTEMPTS, kept)
+    await UPDATE.execute(session, changed)
+    kept = [one for one in written if one.final.state is None]
+    await UPDATE_ATTEMPTS.execute(
+        session, [{"delivery_id": one.row.id, "number": one.number} for one in kept]
+    )
 
 
 def _delivery_values(written: _Written, now: datetime) -> dict[str, Any]:
@@ -226,6 +225,7 @@ def _delivery_values(written: _Written, now: datetime) -> dict[str, Any]:
         "new_reason": final.reason,
         "new_hold": final.hold,
         "number": written.number,
+        "next_trigger": "schedule",
         "next_at": _next_at(final.decision, now),
         "settled": now if is_settled else None,
     }

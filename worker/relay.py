@@ -31,8 +31,10 @@ SLOW_CLAIMS_MAX = 8
 LINGERING_MAX = 48  # Claims of quick endpoints that turned out slow, beside those in their slots.
 SLOT_HELD = timedelta(seconds=1)
 LOOKS_MAX = 16
-# Something waits for a place or for its turn, maybe in another process: look again soon.
+# Something waits for a place or for its turn, maybe in another process: look again soon, but not
+# at each place that becomes free.
 HELD_BACK_WAIT = timedelta(milliseconds=100)
+HELD_BACK_WAIT_MIN = timedelta(milliseconds=10)
 AFTER_AN_ERROR_S = 1.0
 
 logger = logging.getLogger("sagapost.relay")
@@ -92,6 +94,7 @@ class Claimer:
         if taken.wait is None:
             await self._ear.wait(self._poll_s)
         else:
+            await asyncio.sleep(HELD_BACK_WAIT_MIN.total_seconds())
             seconds = min(taken.wait.total_seconds(), self._poll_s)
             await self._ear.wait(seconds, for_places=True)
 
