@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from api import (
     account_changes,
     accounts,
+    api_keys,
     deliveries,
     errors,
     event_types,
@@ -15,6 +16,8 @@ from api import (
     redelivery,
     replays,
     reversals,
+    status,
+    tenants,
     transactions,
     transfers,
     webhook_figures,
@@ -32,8 +35,10 @@ from api.auth import Authentication
 from api.body import Bodies
 from api.dependencies import Services
 from api.edge import Edge
+from api.limits import RateLimits
 
 VERSION = "2.0.0"
+PREFIX = "/v2"
 # The public catalogue stands before the webhook that could be called `events`.
 ROUTERS: Sequence[APIRouter] = (
     event_types.router,
@@ -53,11 +58,18 @@ ROUTERS: Sequence[APIRouter] = (
     reversals.router,
     workflow_types.router,
     workflows.router,
-    workflow_starts.typed_routes(),
     workflow_control.router,
     workflow_stream.router,
+    api_keys.router,
+    tenants.router,
+    status.router,
     health.router,
 )
+
+
+def all_routers() -> Sequence[APIRouter]:
+    """Also those that are made from what is installed."""
+    return (*ROUTERS, workflow_starts.typed_routes())
 
 
 def create_app(services: Services) -> FastAPI:
@@ -69,11 +81,12 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for router in ROUTERS:
-        app.include_router(router, prefix="/v2")
+    for router in all_routers():
+        app.include_router(router, prefix=PREFIX)
     errors.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(Bodies, bytes_max=services.settings.api_body_bytes_max)
-    app.add_middleware(Authentication, database=services.database)
-    app.add_middleware(Edge)
+    app.add_middleware(RateLimits, limiter=services.limiter)
+    app.add_middleware(Authentication, database=services.database, settings=services.settings)
+    app.add_middleware(Edge, meters=services.meters)
     return app

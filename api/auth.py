@@ -2,19 +2,25 @@
 
 import hmac
 import logging
+import math
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import Forbidden, Unauthorized
-from domain.api_keys import digest, key_id
+from api.errors import Forbidden, TooMany, Unauthorized
+from domain.api_keys import ADMIN, EVERYTHING, digest, key_id
+from domain.quota import Quota
 from runtime.database import Database
-from storage.keys import find_key, touch_key
+from runtime.limiter import Limit
+from runtime.settings import Settings
+from storage.keys import KnownKey, find_known_key, is_live, touch_key
+from storage.lockouts import LockoutRule, locked_until, note_failure
 from storage.tables import ApiKey
 from storage.types import utc_now
 
@@ -29,9 +35,14 @@ PUBLIC: Final = frozenset(
         "/v2/webhooks/events",
     }
 )
-EVERYTHING: Final = "*"
+PUBLIC_FOLDERS: Final = ("/docs/",)
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 NO_DIGEST: Final = bytes(32)
+MINUTE: Final = timedelta(minutes=1)
+HOUR: Final = timedelta(hours=1)
+# Whoever has shown a good key from an address is heard there although a neighbour is locked out.
+GOOD_FOR_S: Final = 3_600.0
+REMEMBERED_MAX: Final = 10_000
 
 logger = logging.getLogger("sagapost.api")
 bearer = HTTPBearer(
@@ -43,51 +54,87 @@ bearer = HTTPBearer(
 
 @dataclass(frozen=True)
 class Caller:
-    """A key that was checked: whose it is, and what it may do."""
+    """A key that was checked: whose it is, what it may do, and how often."""
 
     tenant_id: str
     key_id: str
+    key_prefix: str
     scopes: frozenset[str]
+    limits: tuple[Limit, ...] = ()
 
     def may(self, *scopes: str) -> bool:
         """Whether any one of these scopes is the key's."""
-        return bool(self.scopes.intersection((EVERYTHING, *scopes)))
+        wanted = set(scopes)
+        if wanted - ADMIN:
+            wanted.add(EVERYTHING)
+        return bool(self.scopes & wanted)
 
 
 class Authentication:
     """The middleware that knows the caller before the body is even read."""
 
-    def __init__(self, app: ASGIApp, *, database: Database) -> None:
+    def __init__(self, app: ASGIApp, *, database: Database, settings: Settings) -> None:
         self._app = app
         self._database = database
+        self._settings = settings
+        self._rule = LockoutRule(settings.auth_failures_max, settings.auth_lockout)
+        self._good: dict[tuple[str, bytes], float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in PUBLIC:
+        if scope["type"] == "http" and not is_public(scope["path"]):
             request = Request(scope, receive)
             request.state.caller = await self._authenticate(request)
         await self._app(scope, receive, send)
 
     async def _authenticate(self, request: Request) -> Caller:
-        key = _bearer_key(request)
+        key, address = _bearer_key(request), _address_of(request)
         now = utc_now()
-        row = await self._find(key)
-        if row is None or not _is_live(row, now):
-            raise Unauthorized("this API key is unknown, expired or revoked")
-        if not _may_come_from(row, request.client.host if request.client else ""):
+        known = await self._find(key, address, now)
+        if known is None:
+            await self._refuse(key, address, now)
+        row = known.row
+        if not is_live(row, now):
+            raise Unauthorized("this API key is expired or revoked")
+        if not _may_come_from(row, address):
             raise Forbidden("this API key may not be used from your address")
+        self._remember(address, row.digest)
         if row.last_used_at is None or now - row.last_used_at > USE_NOTED_EVERY:
             await self._database.transact(lambda session: touch_key(session, row.id, now=now))
-        return Caller(row.tenant_id, row.id, frozenset(row.scopes))
+        return Caller(row.tenant_id, row.id, row.prefix, frozenset(row.scopes), self._limits(known))
 
-    async def _find(self, key: str) -> ApiKey | None:
-        id = key_id(key)
-        if id is None:
-            return None
+    async def _find(self, key: str, address: str, now: datetime) -> KnownKey | None:
+        """None if the key is nobody's. Raises TooMany where the address is locked out."""
+        id, given = key_id(key), digest(key)
         async with self._database.read() as session:
-            row = await find_key(session, id)
+            if time.monotonic() > self._good.get((address, given), 0.0):
+                _check_not_locked(await locked_until(session, address, now=now), now)
+            known = await find_known_key(session, id) if id is not None else None
         # Always one comparison, so that the time taken does not tell whether the id is known.
-        same = hmac.compare_digest(digest(key), row.digest if row else NO_DIGEST)
-        return row if same else None
+        same = hmac.compare_digest(given, known.row.digest if known else NO_DIGEST)
+        return known if same else None
+
+    async def _refuse(self, key: str, address: str, now: datetime) -> NoReturn:
+        locked = await self._database.transact(
+            lambda session: note_failure(session, address, key_id(key), self._rule, now=now)
+        )
+        _check_not_locked(locked, now)
+        raise Unauthorized("this API key is unknown")
+
+    def _remember(self, address: str, given: bytes) -> None:
+        if len(self._good) > REMEMBERED_MAX:
+            self._good.clear()
+        self._good[address, given] = time.monotonic() + GOOD_FOR_S
+
+    def _limits(self, known: KnownKey) -> tuple[Limit, ...]:
+        row, settings = known.row, self._settings
+        per_minute = row.limit_per_minute or settings.rate_limit_per_minute
+        per_hour = row.limit_per_hour or settings.rate_limit_per_hour
+        of_tenant = known.tenant_limit or settings.rate_limit_tenant
+        return (
+            Limit("key-minute", row.id, Quota(per_minute, MINUTE)),
+            Limit("key-hour", row.id, Quota(per_hour, HOUR)),
+            Limit("tenant-minute", row.tenant_id, Quota(of_tenant, MINUTE)),
+        )
 
 
 class Allowed:
@@ -105,6 +152,10 @@ class Allowed:
         return caller
 
 
+def is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
+
+
 def _bearer_key(request: Request) -> str:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
@@ -112,8 +163,15 @@ def _bearer_key(request: Request) -> str:
     return key.strip()
 
 
-def _is_live(row: ApiKey, now: datetime) -> bool:
-    return row.revoked_at is None and (row.expires_at is None or now < row.expires_at)
+def _address_of(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _check_not_locked(until: datetime | None, now: datetime) -> None:
+    if until is not None:
+        seconds = max(1, math.ceil((until - now).total_seconds()))
+        text = "too many wrong API keys came from your address: it is locked out for a while"
+        raise TooMany(text, retry_after_s=seconds).under(429, "locked_out")
 
 
 def _may_come_from(row: ApiKey, host: str) -> bool:

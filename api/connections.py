@@ -41,6 +41,8 @@ class ServerConfig(uvicorn.Config):
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=let_end_s,
             server_header=False,
+            proxy_headers=bool(settings.api_trusted_proxies),
+            forwarded_allow_ips=[str(network) for network in settings.api_trusted_proxies],
             log_config=None,
             access_log=False,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -12,7 +13,9 @@ from api.errors import Invalid
 from domain.url_policy import UrlPolicy
 from runtime.database import Database
 from runtime.delivery_control import DeliveryControl
+from runtime.limiter import Limiter
 from runtime.links import ui_url
+from runtime.meters import Meters
 from runtime.settings import Settings
 from runtime.vault import Vault
 
@@ -31,6 +34,11 @@ class Services:
     policy: UrlPolicy
     in_flight: dict[tuple[str, str, str], str] = field(default_factory=dict)
     streams: set[object] = field(default_factory=set)
+    meters: Meters = field(default_factory=Meters)
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        return Limiter(self.database)
 
     @property
     def delivery_control(self) -> DeliveryControl:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import ApiError, explain, problem
 from domain.ids import new_id
+from runtime.meters import Meters
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z", re.ASCII)
 # `finaegis` 1.0.2 joins its base URL and a path so that the last part of the base may be lost:
@@ -51,8 +52,9 @@ logger = logging.getLogger("sagapost.api")
 class Edge:
     """The outermost middleware."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, meters: Meters | None = None) -> None:
         self._app = app
+        self._meters = meters or Meters()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,7 +75,9 @@ class Edge:
                 raise  # Half of an answer is gone: all that is left is to break it off.
             await problem(request, _explained(error))(scope, receive, answer.send)
         finally:
-            _log(request, answer.status, time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            self._meters.answered(request.method, _route_of(scope), answer.status, seconds)
+            _log(request, answer.status, seconds)
 
 
 class _Answer:
@@ -81,6 +85,7 @@ class _Answer:
 
     def __init__(self, send: Send, request: Request) -> None:
         self._send = send
+        self._state = request.state
         self._headers = {
             "X-Request-Id": request.state.request_id,
             "Content-Security-Policy": CONTENT_POLICIES.get(request.url.path, NOTHING_ACTIVE),
@@ -93,7 +98,8 @@ class _Answer:
         if part["type"] == "http.response.start":
             self.status = part["status"]
             headers = MutableHeaders(scope=part)
-            for name, value in self._headers.items():
+            told = getattr(self._state, "answer_headers", {})
+            for name, value in (self._headers | told).items():
                 headers.setdefault(name, value)
         await self._send(part)
 
@@ -123,6 +129,12 @@ def _explained(error: Exception) -> ApiError:
         logger.error("request failed", exc_info=error)
         return ApiError("something went wrong on our side; the request's id finds it in our log")
     return explained
+
+
+def _route_of(scope: Scope) -> str:
+    """The route's own path: an id in it would make a figure for each id."""
+    path = getattr(scope.get("route"), "path", None)
+    return path if path is not None else "none"
 
 
 def _request_id(request: Request) -> str:

@@ -9,6 +9,7 @@ It is a problem detail (RFC 9457) that also carries the members which the produc
       Conflict                    409
       TooLarge, NotJson           413, 415
       Invalid                     422: what is wrong, by field
+      TooMany                     429: too often, or too many wrong keys
       NotNow                      503: the database or the engine does not answer
 """
 
@@ -45,7 +46,7 @@ CONFLICTS: Final = frozenset(
     | {"workflow_ended", "workflow_refused", "duplicate_request", "step_fenced"}
     | {"delivery_state_conflict", "replay_state_conflict", "replay_under_way", "webhook_disabled"}
     | {"rotation_under_way", "no_rotation", "key_pair_exists", "no_key_pair"}
-    | {"transfer_not_reversible", "last_key"}
+    | {"transfer_not_reversible", "last_key", "key_revoked"}
 )
 STATUS_OF_REFUSAL: Final = {
     **dict.fromkeys(CONFLICTS, HTTPStatus.CONFLICT),
@@ -174,6 +175,11 @@ class Invalid(ApiError):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         field, texts = next(iter(errors.items()))
         super().__init__(f"{field}: {texts[0]}", errors=errors)
+
+
+class TooMany(ApiError):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "quota_exceeded"
 
 
 class NotNow(ApiError):

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.dependencies import Shared
+from api.dependencies import Services, Shared
 from api.errors import NotNow
 from api.shapes import Data, View
 from runtime.database import Database
@@ -40,14 +40,20 @@ async def live() -> Data[Alive]:
 @router.get("/ready")
 async def ready(shared: Shared) -> Data[Ready]:
     """Whether the database and the workflow engine answer; 503 says which does not."""
-    database, engine = await asyncio.gather(
-        _answers(_ask_database(shared.database)), _answers(_ask_engine(shared.temporal))
-    )
+    database, engine = await what_answers(shared)
     if not (database and engine):
         states = {"database": _state(up=database), "engine": _state(up=engine)}
         down = [name for name, state in states.items() if state == "down"]
         raise NotNow(f"not ready: {' and '.join(down)} down", **states)
     return Data(data=Ready())
+
+
+async def what_answers(shared: Services) -> tuple[bool, bool]:
+    """Whether the database does, and whether the engine does."""
+    database, engine = await asyncio.gather(
+        _answers(_ask_database(shared.database)), _answers(_ask_engine(shared.temporal))
+    )
+    return database, engine
 
 
 async def _answers(question: Awaitable[object]) -> bool:

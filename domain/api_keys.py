@@ -21,6 +21,37 @@ CHECKSUM_CHARACTERS: Final = 6
 OWN_KEY_CHARACTERS_MIN: Final = 20
 OWN_KEY_CHARACTERS_MAX: Final = 256
 
+EVERYTHING: Final = "*"
+# What a key may be allowed. `*` is all of it but ADMIN, which is not one tenant's business.
+SCOPES: Final = {
+    EVERYTHING: "everything that is this tenant's",
+    "read": "read everything",
+    "write": "make and change everything, but for API keys",
+    "delete": "delete, close and expunge",
+    "accounts.read": "read accounts",
+    "accounts.manage": "open, change, freeze and close accounts",
+    "transactions.read": "read statements",
+    "transactions.manage": "deposit and withdraw",
+    "transfers.read": "read transfers",
+    "transfers.manage": "start, cancel and reverse transfers",
+    "webhooks.read": "read webhooks",
+    "webhooks.manage": "make, change, test and delete webhooks",
+    "deliveries.read": "read deliveries",
+    "deliveries.manage": "redeliver, cancel, pause and replay",
+    "events.read": "read events",
+    "events.publish": "publish events",
+    "events.manage": "expunge events",
+    "workflows.read": "read workflows",
+    "workflows.start": "start, cancel and signal workflows",
+    "workflows.approve": "approve what workflows ask",
+    "workflows.operate": "decide how stuck workflows go on",
+    "keys.read": "read API keys",
+    "keys.manage": "make, rotate and revoke API keys",
+    "tenants.manage": "make and change tenants of this installation",
+    "metrics.read": "read the figures of this installation",
+}
+ADMIN: Final = frozenset({"tenants.manage", "metrics.read"})
+
 OURS: Final = re.compile(
     rf"(?P<body>sp_(?:live|test)_(?P<id>[0-9A-Za-z]{{{ID_CHARACTERS}}})"
     rf"_[0-9A-Za-z]{{{SECRET_CHARACTERS}}})_(?P<checksum>[0-9A-Za-z]{{{CHECKSUM_CHARACTERS}}})\Z",

@@ -102,6 +102,28 @@ class Settings(BaseSettings):
         le=100_000,
     )
 
+    api_trusted_proxies: Cidrs = setting(
+        "", "networks", "Proxies whose X-Forwarded-For is believed, separated by commas."
+    )
+    auth_failures_max: int = setting(
+        20, "requests", "Bad keys in a minute after which an address is locked out.", ge=1
+    )
+    auth_lockout: Duration = setting(
+        "1m", "duration", "How long an address is locked out.", ge=timedelta(seconds=1)
+    )
+    rate_limit_per_minute: int = setting(
+        100, "requests", "What an API key may ask in a minute, if it has no limit of its own.", ge=1
+    )
+    rate_limit_per_hour: int = setting(
+        1_000,
+        "requests",
+        "What an API key may ask in an hour, if it has no limit of its own.",
+        ge=1,
+    )
+    rate_limit_tenant: int = setting(
+        60_000, "requests", "What all keys of a tenant may ask in a minute together.", ge=1
+    )
+
     temporal_address: str = setting(
         "",
         "host:port",

@@ -16,6 +16,7 @@ class Tenant(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     name: str
+    limit_per_minute: int | None = Field(default=None, description="None: what the settings say")
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
@@ -32,8 +33,11 @@ class ApiKey(SQLModel, table=True):
     digest: bytes = Field(sa_type=LargeBinary, description="SHA-256 of the whole key")
     scopes: list[str] = Field(sa_type=JSON)
     allow_cidrs: list[str] = Field(default_factory=list, sa_type=JSON)
+    limit_per_minute: int | None = Field(default=None, description="None: what the settings say")
+    limit_per_hour: int | None = None
     is_root: bool = False
     replaces: str | None = None
+    created_by: str | None = Field(default=None, description="the id of the key that made it")
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -54,3 +58,27 @@ class IdempotencyKey(SQLModel, table=True):
     headers: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class QuotaUse(SQLModel, table=True):
+    """How far a quota of a key or a tenant is used up. Shared by all processes of the API."""
+
+    __tablename__ = "quota_uses"
+
+    subject: str = Field(primary_key=True, description="{kind}:{id of the key or the tenant}")
+    full_at: datetime | None = Field(
+        default=None, sa_type=UtcDateTime, description="when nothing of it is used any more"
+    )
+    warned_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class AuthFailure(SQLModel, table=True):
+    """Bad keys that came from one address lately, and until when nothing it sends is heard."""
+
+    __tablename__ = "auth_failures"
+
+    address: str = Field(primary_key=True)
+    failures: int = 0
+    since: datetime = Field(sa_type=UtcDateTime, description="when the counting began")
+    locked_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    key_id: str | None = Field(default=None, description="the last real key's id among them")

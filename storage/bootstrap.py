@@ -6,7 +6,10 @@ from domain.api_keys import check_own_key, key_id, new_key
 from storage.keys import add_key, find_key, has_root_key
 from storage.tenants import DEFAULT_TENANT, lock_tenant
 
-ROOT_SCOPES = ("*",)
+ROOT_SCOPES = ("*", "tenants.manage", "metrics.read")
+# The operator's own tools use it: the demo, the bench, the tests.
+ROOT_PER_MINUTE = 60_000
+ROOT_PER_HOUR = 60 * ROOT_PER_MINUTE
 
 
 async def first_key(database_url: str, root_key: str | None) -> str | None:
@@ -37,4 +40,5 @@ async def _first_key(session: AsyncSession, root_key: str | None) -> str | None:
             session, key, tenant_id=DEFAULT_TENANT, name="Root key", scopes=ROOT_SCOPES
         )
         row.is_root = True
+        row.limit_per_minute, row.limit_per_hour = ROOT_PER_MINUTE, ROOT_PER_HOUR
     return key

@@ -1,12 +1,18 @@
 """Tenants: whose everything is."""
 
+from typing import Any
+
+from sqlalchemy import Select, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.tables import Tenant
+from domain.errors import DuplicateRequest
+from storage.access_tables import Tenant
 from storage.types import utc_now
 
 DEFAULT_TENANT = "default"
+TENANTS: Any = Tenant.__table__  # type: ignore[attr-defined]
+TENANT_ORDER = (TENANTS.c.created_at, TENANTS.c.id)
 
 
 async def lock_tenant(session: AsyncSession, tenant_id: str, name: str) -> None:
@@ -15,3 +21,15 @@ async def lock_tenant(session: AsyncSession, tenant_id: str, name: str) -> None:
     row = {"id": tenant_id, "name": name, "created_at": utc_now()}
     await session.execute(dialect.insert(Tenant).values(row).on_conflict_do_nothing())
     await session.get_one(Tenant, tenant_id, with_for_update=True)
+
+
+def all_tenants() -> Select[Tenant]:
+    return select(Tenant)
+
+
+async def add_tenant(session: AsyncSession, tenant: Tenant) -> None:
+    """Raises DuplicateRequest."""
+    if await session.get(Tenant, tenant.id) is not None:
+        raise DuplicateRequest(f"there is a tenant {tenant.id} already", field="id")
+    session.add(tenant)
+    await session.flush()
