@@ -93,8 +93,10 @@ async def test_the_schedule_starts_the_pruning(
         return not await house.value("SELECT count(*) FROM events")
 
     await eventually(nothing_left)
-    info = (await schedule.describe()).info
-    assert isinstance(info.recent_actions[0].action, ScheduleActionExecutionStartWorkflow)
+    started = (await schedule.describe()).info.recent_actions[0].action
+    assert isinstance(started, ScheduleActionExecutionStartWorkflow)
+    # Its worker must not go while it is still at work.
+    await temporal.get_workflow_handle(started.workflow_id).result()
 
 
 async def test_a_second_worker_finds_the_schedule_and_brings_it_up_to_date(
