@@ -37,7 +37,7 @@ Writer = Annotated[Caller, Depends(Allowed("write", "accounts.manage"))]
 Payer = Annotated[Caller, Depends(Allowed("write", "accounts.manage", "transactions.manage"))]
 Deleter = Annotated[Caller, Depends(Allowed("delete", "accounts.manage"))]
 
-Reason = Annotated[str, Field(min_length=1, max_length=500)]
+Reason = Annotated[str, Field(min_length=1, max_length=500, examples=["asked by the customer"])]
 Check = Callable[[Account], None]
 LATER: Final[dict[int | str, dict[str, Any]]] = {
     202: {"description": "accepted, and not finished in the time that was waited"}

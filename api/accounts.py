@@ -33,7 +33,7 @@ class AccountCreate(Body):
     """An account to open."""
 
     id: Id
-    user_uuid: Annotated[str, Field(min_length=1, max_length=64)]
+    user_uuid: Annotated[str, Field(min_length=1, max_length=64, examples=["customer-1"])]
     name: Name
     type: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")] = "checking"
     base_currency: AssetCode = "USD"

@@ -8,7 +8,9 @@ from api import (
     account_changes,
     accounts,
     api_keys,
+    contract,
     deliveries,
+    docs,
     errors,
     event_types,
     events,
@@ -79,10 +81,15 @@ def create_app(services: Services) -> FastAPI:
         version=VERSION,
         summary="A bank's workflows as sagas, told by webhooks",
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=contract.operation_id,
     )
+    app.openapi = lambda: contract.document_of(app)  # type: ignore[method-assign]
     app.state.services = services
     for router in all_routers():
         app.include_router(router, prefix=PREFIX)
+    docs.install(app)
     errors.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(Bodies, bytes_max=services.settings.api_body_bytes_max)

@@ -17,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import docs
 from api.errors import ApiError, explain, problem
 from domain.ids import new_id
 from runtime.meters import Meters
@@ -32,12 +33,7 @@ HEADERS_MAX: Final = 100
 CLIENT_GONE: Final = 499
 
 NOTHING_ACTIVE: Final = "default-src 'none'; frame-ancestors 'none'"
-# The documentation page is the framework's: its script and style come from where it says.
-CONTENT_POLICIES: Final = {
-    "/docs": "default-src 'none'; connect-src 'self'; img-src 'self' data: https:; "
-    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
-    "style-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
-}
+CONTENT_POLICIES: Final = {"/docs": docs.CONTENT_POLICY}
 EVERY_ANSWER: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",

@@ -49,7 +49,9 @@ Amount = Annotated[
     Field(description=AMOUNT_RULE, examples=["50.00", 5000]),
 ]
 Moment = Annotated[
-    datetime, AfterValidator(_in_utc), Field(description="without a zone it is in UTC")
+    datetime,
+    AfterValidator(_in_utc),
+    Field(description="without a zone it is in UTC", examples=["2026-01-31T12:00:00Z"]),
 ]
 # No colon: a colon marks the bank's own accounts in the books. No slash: it ends a workflow's type.
 Id = Annotated[
@@ -64,7 +66,7 @@ AccountUuid = Annotated[
     str, Field(min_length=1, max_length=64, examples=["0199c5a2-0000-7000-8000-000000000001"])
 ]
 AssetCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,8}$", examples=["USD"])]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[str, Field(min_length=1, max_length=255, examples=["Operating account"])]
 Metadata = Annotated[
     JsonObject,
     Field(

@@ -27,7 +27,7 @@ class ReverseOrder(Body):
     """Why, in words, and who says so. `refund_fee` gives the sender the fee back, too."""
 
     id: Id
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Annotated[str, Field(min_length=1, max_length=500, examples=["sent by mistake"])]
     authorized_by: Annotated[str | None, Field(min_length=1, max_length=255)] = None
     reason_code: Annotated[str | None, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = None
     refund_fee: bool = False

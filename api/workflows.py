@@ -40,8 +40,11 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", re.ASCII)
 class WorkflowStart(Body):
     """A workflow to start. `GET /v2/workflow-types` tells what each takes."""
 
-    type: Annotated[str, Field(max_length=64)]
-    input: dict[str, JsonValue]
+    type: Annotated[str, Field(max_length=64, examples=["open_account"])]
+    input: Annotated[
+        dict[str, JsonValue],
+        Field(examples=[{"user_uuid": "customer-1", "name": "Operating account"}]),
+    ]
 
 
 class WorkflowView(View):
