@@ -1,6 +1,7 @@
 """What a POST to an endpoint needs: its URL, policy, live keys and headers, opened for use."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +32,7 @@ class Addressee:
     max_in_flight: int
     rate: Rate | None
     head_of_line: HeadOfLine
+    opened_at_s: float  # On the clock that only goes forward.
 
     def __repr__(self) -> str:
         return f"Addressee({self.endpoint_id})"
@@ -70,6 +72,7 @@ class AddressBook:
             max_in_flight=endpoint.max_in_flight,
             rate=Rate(per_minute) if per_minute else None,
             head_of_line=parse_head_of_line(endpoint.head_of_line),
+            opened_at_s=time.monotonic(),
         )
 
     def _key(self, row: EndpointSecret) -> SigningKey:

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.ports import RecoveryActivities
-from activities.sender import Sender
+from activities.sender import Sender, Withheld
 from activities.webhooks import EARLY, again
 from domain.batch import RecoveryRequest
 from storage import attempts, recovery
@@ -61,7 +61,8 @@ class HttpRecoveryActivities(RecoveryActivities):
         after = await self._situation(where.endpoint_id)
         if after is not None and after.health == "parked":
             delay = after.due_at - self._sender.now() if after.due_at else BLOCKED_AGAIN
-            why = f"probe {after.round_number} with {row.id}: {recorded.decision.reason}"
+            reason = recorded.word if isinstance(recorded, Withheld) else recorded.decision.reason
+            why = f"probe {after.round_number} with {row.id}: {reason}"
             raise again(max(delay, timedelta()), why)
 
     async def _choose(self, where: Situation) -> Any:

@@ -16,8 +16,10 @@ from temporalio.service import RPCError
 
 from activities.addressees import AddressBook, Addressee
 from activities.gates import Gates
+from activities.last_looks import LastLooks
 from activities.recorder import Recorder
-from domain.delivery import AttemptOutcome, decide
+from domain.delivery import AttemptOutcome, DeliveryState, decide
+from domain.last_look import Word, last_word
 from domain.signing import signature_headers
 from runtime.database import Database
 from runtime.http import WebhookClient
@@ -40,6 +42,18 @@ class Clock:
     jitter: Callable[[], float] = lambda: random.uniform(-1, 1)  # noqa: S311 - no secret
 
 
+@dataclass(frozen=True)
+class Withheld:
+    """Not sent after all: no attempt was made, and none is counted.
+
+    `state` is the delivery's by now, `addressee` its endpoint as it is now.
+    """
+
+    word: Word
+    state: DeliveryState
+    addressee: Addressee
+
+
 class Sender:
     """One per process."""
 
@@ -60,6 +74,7 @@ class Sender:
         self._temporal = temporal
         self._jitter = clock.jitter
         self._gates = Gates(TENANT_EXCHANGES_MAX)
+        self._looks = LastLooks(database, addresses)
         self._recorder = Recorder(database, now=clock.now, when_parked=self._recover)
         self._starting = asyncio.Semaphore(STARTED_AT_ONCE)
 
@@ -67,14 +82,22 @@ class Sender:
         """From 0 to 1."""
         return (self._jitter() + 1) / 2
 
-    async def send(self, row: Any, addressee: Addressee, *, is_probe: bool = False) -> Recorded:
-        """POST once and record it. Only our own failures raise."""
+    async def send(
+        self, row: Any, addressee: Addressee, *, is_probe: bool = False
+    ) -> Recorded | Withheld:
+        """POST once and record it, if it still may be sent. Only our own failures raise."""
         async with self._gates.place(row.tenant_id, row.endpoint_id, addressee.max_in_flight):
+            looked = await self._looks.look(row, addressee)
+            if looked is not None:
+                addressee = looked.addressee
+                word = last_word(DeliveryState(row.state), looked.found, is_probe=is_probe)
+                if word is not Word.SEND:
+                    return Withheld(word, looked.found.state, addressee)
             sent_at = self.now()
             outcome = await self._post(row, addressee, sent_at)
         decision = decide(
             outcome,
-            attempt_number=row.attempts + 1,
+            attempt_number=row.attempts - row.attempts_before + 1,
             policy=addressee.policy,
             jitter=self._jitter(),
         )

@@ -16,10 +16,11 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.addressees import Addressee
 from activities.ports import WebhookActivities
-from activities.sender import Sender
+from activities.sender import Sender, Withheld
 from domain.batch import Claimed, ClaimSent, RetryRequest
-from domain.delivery import Retry, Settle
-from storage import attempts, claims, health, lanes
+from domain.delivery import SETTLED, Retry, Settle
+from domain.last_look import Word
+from storage import attempts, claims, health, lanes, redelivery
 from storage.recording import Recorded
 
 HEARTBEAT_EVERY_S = 5.0
@@ -64,10 +65,19 @@ class HttpWebhookActivities(WebhookActivities):
         if wait := await self._wait_for_rate(row.id, addressee):
             raise again(wait, "the endpoint's rate limit is used up")
         recorded = await self._sender.send(row, addressee)
+        if isinstance(recorded, Withheld):
+            return await self._withheld(row, recorded)
         if isinstance(recorded.decision, Retry):
             why = f"attempt {recorded.number}: {recorded.decision.reason}"
             raise again(recorded.decision.delay, why)
         return recorded.decision.reason
+
+    async def _withheld(self, row: Any, withheld: Withheld) -> str:
+        """The state that ends its run, as if it had been found so before."""
+        if withheld.word is not Word.PARK:
+            return str(withheld.state)
+        await _park(self._sender, [row], withheld.addressee)
+        return "parked"
 
     async def _wait_for_rate(self, delivery_id: str, addressee: Addressee) -> timedelta:
         """A retry goes against the endpoint's rate, too; while that is used up it only waits."""
@@ -128,11 +138,27 @@ class _Sending:
             await self._hand_on(row)
             return addressee.head_of_line.lets_pass(row.attempts)
         recorded = await self._sender.send(row, addressee)
+        if isinstance(recorded, Withheld):
+            return await self._withhold(row, recorded)
         self._count(recorded)
         if isinstance(recorded.decision, Retry):
             await self._hand_on(row)
             return addressee.head_of_line.lets_pass(recorded.number)
         return isinstance(recorded.decision, Settle)
+
+    async def _withhold(self, row: Any, withheld: Withheld) -> bool:
+        """It is not to be sent, or not now. Returns whether the next of the chain may go."""
+        match withheld.word:
+            case Word.PARK:
+                await _park(self._sender, [row], withheld.addressee)
+            case Word.PAUSE:
+                await self._sender.database.transact(
+                    lambda session: redelivery.pause_claimed(session, row, now=self._sender.now())
+                )
+            case _:
+                return withheld.state in SETTLED
+        self.ended["parked"] += 1
+        return False
 
     async def _hand_on(self, row: Any) -> None:
         self.ended["retrying"] += 1

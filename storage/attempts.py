@@ -23,6 +23,7 @@ LOADED = (
     DELIVERIES.c.endpoint_id,
     DELIVERIES.c.ordering_key,
     DELIVERIES.c.attempts,
+    DELIVERIES.c.attempts_before,
     DELIVERIES.c.trigger,
     DELIVERIES.c.next_attempt_at,
     EVENTS.c.body,

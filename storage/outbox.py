@@ -142,6 +142,7 @@ def delivery_row(event: dict[str, Any], endpoint: Any, now: datetime) -> dict[st
         "state": "parked" if waits else "pending",
         "reason": f"endpoint_{endpoint.health}" if waits else None,
         "attempts": 0,
+        "attempts_before": 0,
         "trigger": "schedule",
         "claim_id": None,
         "claimed_until": None,

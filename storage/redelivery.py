@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.control import Nudge, Order, Ordered, Standing, ordered
+from domain.control import PAUSED, Nudge, Order, Ordered, Standing, ordered
 from domain.delivery import SETTLED, DeliveryState
 from domain.ids import new_id
 from storage.endpoint_tables import EndpointTally
@@ -22,6 +22,7 @@ from storage.tables import DeliveryChange
 CHANGES: Any = DeliveryChange.__table__  # type: ignore[attr-defined]
 TALLIES: Any = EndpointTally.__table__  # type: ignore[attr-defined]
 FIRST = 0
+SYSTEM = "system"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,21 @@ async def resume(session: AsyncSession, delivery_id: str, by: By, *, now: dateti
     elif change.state is not DeliveryState.CLAIMED:
         await _update(session, delivery_id, next_attempt_at=None)
     return _changed(row, change)
+
+
+async def pause_claimed(session: AsyncSession, row: Any, *, now: datetime) -> None:
+    """Park what was paused while it was claimed, before anything of it was sent.
+
+    Resumed meanwhile, or not claimed any more, it is left as it is.
+    """
+    still = (DELIVERIES.c.state == DeliveryState.CLAIMED) & (DELIVERIES.c.hold == PAUSED)
+    done: Any = await session.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id == row.id, still)
+        .values(state="parked", reason=PAUSED, claim_id=None, claimed_until=None)
+    )
+    if done.rowcount:
+        await note(session, [row], DeliveryState.PARKED, By(SYSTEM, PAUSED), now=now)
 
 
 async def note(

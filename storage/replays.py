@@ -318,6 +318,7 @@ async def _requeue(
             reason=TRIGGER,
             trigger=TRIGGER,
             priority=AFTER_FRESH,
+            attempts_before=DELIVERIES.c.attempts,  # It has the whole retry schedule again.
             ordering_key=None,  # It had its place in line, and has lost it.
             hold=None,
             claim_id=None,

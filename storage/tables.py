@@ -181,6 +181,9 @@ class Delivery(SQLModel, table=True):
         default=None, description="why it waits although its endpoint does not: paused, key_parked"
     )
     attempts: int = Field(default=0, description="attempts recorded so far")
+    attempts_before: int = Field(
+        default=0, description="of them, made before the retry schedule began anew: by a replay"
+    )
     trigger: str = Field(default="schedule", description="who caused the next attempt")
     claim_id: str | None = None
     claimed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)

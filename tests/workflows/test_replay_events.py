@@ -20,6 +20,7 @@ from runtime.settings import Settings
 from storage import replays
 from storage.lifecycle_tables import ReplayJob
 from tests.conftest import fresh_database
+from tests.hooks import hook
 from tests.lifecycle import House, eventually, lifecycle_settings, own_queue, sending
 from tests.runtime.receivers import OK, Receiver, always, receiving
 from worker.upkeep import Upkeep
@@ -90,6 +91,26 @@ async def test_what_was_told_before_the_webhook_was_made_can_be_sent_to_it(
     await all_sent(house)
     assert (progress.created, progress.requeued) == (10, 0)
     assert {json.loads(body)["event_id"] for body in receiver.bodies} == {*event_ids}
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_dead_letter_that_is_replayed_has_the_whole_retry_schedule_again(
+    house: House, temporal: Client
+) -> None:
+    async with hook(lambda got: 200 if got.count == 6 else 500) as receiver:
+        endpoint = await house.endpoint(url=receiver.url, retry_schedule="100ms,100ms")
+        await house.publish(1)
+        await eventually(lambda: all_are(house, "dead_lettered", attempts=3))
+
+        await outcome(temporal, await house.replay(endpoint, states=("failed",)))
+
+        await eventually(lambda: all_are(house, "succeeded", attempts=6))
+    rows = await house.rows("SELECT trigger, decision FROM attempts ORDER BY number")
+    assert [tuple(row) for row in rows[3:]] == [
+        ("replay", "retry"),
+        ("schedule", "retry"),
+        ("schedule", "settle"),
+    ]
 
 
 @pytest.mark.usefixtures("running")
@@ -274,3 +295,8 @@ async def replay_worker(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def all_are(house: House, state: str, *, attempts: int) -> bool:
+    rows = await house.rows("SELECT state, attempts FROM deliveries")
+    return {tuple(row) for row in rows} == {(state, attempts)}
