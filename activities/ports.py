@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.menu.accounts import AccountChangeActivities as AccountChangeActivities
 from activities.menu.accounts import ClosingActivities as ClosingActivities
 from activities.menu.accounts import FreezeActivities as FreezeActivities
+from activities.menu.bridges import BridgeActivities as BridgeActivities
 from activities.menu.bulk_transfers import BulkTransferActivities as BulkTransferActivities
 from activities.menu.payment_intents import PaymentIntentActivities as PaymentIntentActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities

@@ -3,7 +3,7 @@
     Refused                     a final "no": retrying cannot change the answer
       AccountNotFound, AccountNotActive, AccountFrozen, AccountClosed, AccountHasBalance
       AccountAlreadyFrozen, AccountNotFrozen, AccountStateConflict
-      TransferNotFound, TransferNotReversible, RouteUnsupported
+      TransferNotFound, TransferNotReversible, RouteUnsupported, QuoteExpired
       InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
@@ -112,6 +112,12 @@ class RouteUnsupported(Refused):
 
 
 class InsufficientFunds(Refused):
+class QuoteExpired(Refused):
+    """The price is not the price any more: its time is up, or it was used."""
+
+    code = "quote_expired"
+
+
     code = "insufficient_funds"
 
     def __init__(

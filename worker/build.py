@@ -12,8 +12,10 @@ from activities.accounts import SqlAccountActivities
 from activities.addressees import AddressBook
 from activities.bookings import SqlLedgerActivities
 from activities.bulk_transfers import SqlBulkTransferActivities
+from activities.bridges import ConnectedBridgeActivities
 from activities.closings import SqlClosingActivities
 from activities.connectors.chain import SandboxChain
+from activities.connectors.bridge import SandboxBridge
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
 from activities.connectors.rail import SandboxRail
@@ -96,6 +98,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlAccountActivities(steps, SandboxKyc(Sandbox("kyc", database))),
         SqlAccountChangeActivities(steps),
         SqlFreezeActivities(steps),
+    sanctions = SandboxSanctions(Sandbox("sanctions", database))
         SqlClosingActivities(steps),
         SqlLedgerActivities(steps),
         SqlTransferActivities(steps, fee_basis_points=fee),
@@ -104,8 +107,15 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
         ChainPaymentIntentActivities(steps, SandboxChain(Sandbox("chain", database))),
-        ScreenedTravelRuleActivities(
-            database, steps, SandboxSanctions(Sandbox("sanctions", database))
+        ScreenedTravelRuleActivities(database, steps, sanctions),
+        ConnectedBridgeActivities(
+            database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
+        ),
+        RegulatedReportActivities(
+            database,
+            steps,
+            SandboxRegulator(Sandbox("regulator", database)),
+            api_url=settings.api_url,
         ),
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
     )

@@ -73,6 +73,10 @@ class Brakes:
         self.released = True
         self.disregard_deadline()
 
+    def reopen(self) -> None:
+        """The pivot was given back by who had done it: there is a way back again."""
+        self.released = False
+
     async def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for `work`; stopping calls it off, unless its result came in at the same time.
 

@@ -138,6 +138,15 @@ class Saga(Waits):
         self._brakes.release()
         return result
 
+    def turn_back(self, code: str, text: str) -> NoReturn:
+        """After the pivot, where an outside party gave back what it did: undo the rest as well.
+
+        For a pivot with a compensation, which settles with that party what became of it.
+        """
+        assert self._brakes.released, "before the pivot a refusal turns the saga back"
+        self._brakes.reopen()
+        raise refusal(code, text)
+
     async def together(
         self, *branches: Coroutine[Any, Any, Any], at_once: int | None = None
     ) -> list[Any]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
 import storage.account_tables
+import storage.bridge_tables
 import storage.bulk_tables
 import storage.endpoint_tables
 import storage.ledger_tables

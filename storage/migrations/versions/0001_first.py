@@ -4,6 +4,7 @@ from alembic import op
 from sqlmodel import SQLModel
 
 import storage.account_tables
+import storage.bridge_tables
 import storage.bulk_tables
 import storage.endpoint_tables
 import storage.ledger_tables
