@@ -111,13 +111,13 @@ class RouteUnsupported(Refused):
     code = "route_unsupported"
 
 
-class InsufficientFunds(Refused):
 class QuoteExpired(Refused):
     """The price is not the price any more: its time is up, or it was used."""
 
     code = "quote_expired"
 
 
+class InsufficientFunds(Refused):
     code = "insufficient_funds"
 
     def __init__(

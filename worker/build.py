@@ -93,12 +93,12 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
     steps = Steps(database)
     fee = settings.transfer_fee_basis_points
     rail = SandboxRail(Sandbox("rail", database))
+    sanctions = SandboxSanctions(Sandbox("sanctions", database))
     return (
         SqlSagaActivities(database, steps),
         SqlAccountActivities(steps, SandboxKyc(Sandbox("kyc", database))),
         SqlAccountChangeActivities(steps),
         SqlFreezeActivities(steps),
-    sanctions = SandboxSanctions(Sandbox("sanctions", database))
         SqlClosingActivities(steps),
         SqlLedgerActivities(steps),
         SqlTransferActivities(steps, fee_basis_points=fee),
@@ -110,12 +110,6 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ScreenedTravelRuleActivities(database, steps, sanctions),
         ConnectedBridgeActivities(
             database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
-        ),
-        RegulatedReportActivities(
-            database,
-            steps,
-            SandboxRegulator(Sandbox("regulator", database)),
-            api_url=settings.api_url,
         ),
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
     )
