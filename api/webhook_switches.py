@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,11 +38,14 @@ class Disable(Body):
     reason: Annotated[str, Field(min_length=1, max_length=255)] = BY_OWNER
 
 
-@router.post("/enable")
+@router.post("/enable", responses={202: {"description": "what was parked is being drained"}})
 async def enable_webhook(
-    webhook_id: str, caller: Writer, shared: Shared, body: Enable | None = None
+    webhook_id: str, caller: Writer, shared: Shared, response: Response, body: Enable | None = None
 ) -> Told[WebhookView]:
-    """Send again. Nothing that was told meanwhile is lost, unless you say so."""
+    """Send again. Nothing that was told meanwhile is lost, unless you say so.
+
+    202 while what was parked is being seen to: then the webhook is `recovering`.
+    """
     parked = (body or Enable()).parked
     by = By(caller.key_id, "enabled by its owner")
 
@@ -55,6 +58,8 @@ async def enable_webhook(
     if not has_parked:
         return Told(data=view, message=f"{webhook_id} is enabled, and nothing is parked for it")
     await shared.delivery_control.recover(webhook_id)
+    response.status_code = 202
+    response.headers["Location"] = f"/v2/webhooks/{webhook_id}"
     return Told(data=view, message=f"{webhook_id} is enabled; what was parked: {parked}")
 
 

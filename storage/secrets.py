@@ -55,6 +55,14 @@ def rotations_of(endpoint_id: str) -> Select[SecretRotation]:
     return select(SecretRotation).where(ROTATIONS.c.endpoint_id == endpoint_id)
 
 
+async def find_rotation(
+    session: AsyncSession, endpoint_id: str, rotation_id: str
+) -> SecretRotation | None:
+    query = rotations_of(endpoint_id).where(ROTATIONS.c.id == rotation_id)
+    found: SecretRotation | None = await session.scalar(query)
+    return found
+
+
 async def open_rotation(session: AsyncSession, endpoint_id: str) -> SecretRotation | None:
     """The rotation that is under way, or whose end nobody has written yet."""
     query = rotations_of(endpoint_id).where(ROTATIONS.c.state == RotationState.OVERLAPPING)

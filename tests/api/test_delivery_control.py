@@ -113,10 +113,31 @@ async def test_a_success_is_sent_again_under_the_same_id(
     )
 
     assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v2/deliveries/{delivery['id']}"
     detail = await settled(api, delivery["id"], attempts=2)
     assert [one["trigger"] for one in detail["attempt_list"]] == ["schedule", "manual"]
     assert "they lost it" in [entry["reason"] for entry in detail["timeline"]]
     assert receiver.bodies[0] == receiver.bodies[1]
+
+
+async def test_asked_twice_under_one_idempotency_key_it_is_redelivered_once(
+    api: httpx.AsyncClient, receiver: Receiver, everything: None
+) -> None:
+    await make_webhook(api, url=receiver.url)
+    [delivery] = (await publish(api))["deliveries"]
+    await settled(api, delivery["id"])
+    path = f"/deliveries/{delivery['id']}/redeliver"
+
+    first = await api.post(path, headers={"Idempotency-Key": "once"})
+    await settled(api, delivery["id"], attempts=2)
+    again = await api.post(path, headers={"Idempotency-Key": "once"})
+    other = await api.post(path, headers={"Idempotency-Key": "twice"})
+
+    detail = await settled(api, delivery["id"], attempts=3)
+    assert (first.status_code, again.content) == (202, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert other.status_code == 202
+    assert detail["attempts"] == len(receiver.bodies) == 3
 
 
 async def test_pause_resume_and_cancel_say_who_and_why(api: httpx.AsyncClient, key: str) -> None:
@@ -156,6 +177,7 @@ async def test_what_was_parked_is_drained_in_order(
     enabled = await api.post(f"/webhooks/{made['id']}/enable")
 
     assert enabled.json()["data"]["health"] == "recovering"
+    assert (enabled.status_code, enabled.headers["location"]) == (202, f"/v2/webhooks/{made['id']}")
     last = [await settled(api, event["deliveries"][0]["id"]) for event in events]
     assert {one["state"] for one in last} == {"succeeded"}
 
@@ -184,7 +206,8 @@ async def test_a_rotation_overlaps_and_can_be_rolled_back(
     made = await make_webhook(api, url=receiver.url)
     path = f"/webhooks/{made['id']}"
 
-    rotated = (await api.post(f"{path}/rotate-secret", json={"overlap_s": 3600})).json()["data"]
+    answer = await api.post(f"{path}/rotate-secret", json={"overlap_s": 3600})
+    rotated = answer.json()["data"]
     second = await api.post(f"{path}/rotate-secret")
     await api.post(f"{path}/test")
     secrets = (await api.get(f"{path}/secrets")).json()["data"]
@@ -205,6 +228,12 @@ async def test_a_rotation_overlaps_and_can_be_rolled_back(
     assert [one["change"] for one in secrets["changes"]][:3] == ["created", "created", "expires"]
     assert (rotated["state"], back["state"]) == ("overlapping", "rolled_back")
     problem_of(nothing, 409, "NO_ROTATION")
+    assert answer.status_code == 202
+    found = (await api.get(answer.headers["location"].removeprefix("/v2"))).json()["data"]
+    listed = (await api.get(f"{path}/rotations")).json()["data"]
+    assert found == back
+    assert [one["id"] for one in listed] == [rotated["id"]]
+    problem_of(await api.get(f"{path}/rotations/rot_x"), 404, "NOT_FOUND")
 
 
 async def test_a_key_pair_shows_only_its_public_half(api: httpx.AsyncClient) -> None:
