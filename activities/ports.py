@@ -19,6 +19,7 @@ from activities.menu.payment_intents import PaymentIntentActivities as PaymentIn
 from activities.menu.payments import PaymentActivities as PaymentActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
 from activities.menu.travel_rule import TravelRuleActivities as TravelRuleActivities
+from activities.menu.widgets import WidgetActivities as WidgetActivities
 from domain.account import OpenAccountRequest
 from domain.batch import Claimed, ClaimSent, RecoveryRequest, RetryRequest
 from domain.bookings import MoneyHold, MoneyMove, Settlement

@@ -35,7 +35,7 @@ PUBLIC: Final = frozenset(
         "/v2/webhooks/events",
     }
 )
-PUBLIC_FOLDERS: Final = ("/docs/",)
+PUBLIC_FOLDERS: Final = ("/docs/", "/v2/widgets/")
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 NO_DIGEST: Final = bytes(32)
 MINUTE: Final = timedelta(minutes=1)

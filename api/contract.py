@@ -32,6 +32,7 @@ TAGS: Final = {
     "deliveries": "One event on its way to one webhook, with every attempt.",
     "replays": "Send again what was told before, as a job.",
     "events": "What happened, in the words that webhooks are sent.",
+    "widgets": "Scripts that partners' pages load.",
     "api keys": "Keys of this tenant.",
     "tenants": "The customers of this installation, for its operator.",
     "status": "How the installation is doing.",

@@ -1,10 +1,10 @@
 """A world for one run of a saga, made from its example request alone.
 
 Every run has a tenant of its own. Ids of the example stand for ids of that world: an account that
-the example names is opened and given money; where the example names what another saga makes (a
-`transfer_uuid`, a `position_id`), that saga's example is run first, and before an `unfreeze_…` the
-`freeze_…`. A module whose saga needs more than that declares BEFORE, example requests of other
-sagas that must have run.
+the example names is opened and given money, and a partner is on board; where the example names what
+another saga makes (a `transfer_uuid`, a `position_id`), that saga's example is run first, and
+before an `unfreeze_…` the `freeze_…`. A module whose saga needs more than that declares BEFORE,
+example requests of other sagas that must have run.
 """
 
 import re
@@ -28,12 +28,16 @@ from runtime.database import Database
 from storage import ledger
 from storage.account_tables import AccountHolder
 from storage.ledger_tables import Account
+from storage.partner_tables import Partner
 from storage.tables import Tenant
 from workflows.saga_type import SagaType
 
 ACCOUNT_FIELD = re.compile(r"(^|_)account(_uuid|_id)?$")
 MADE_FIELD = re.compile(r"^(?P<noun>[a-z_]+?)_(uuid|id)$")
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+PARTNER_FIELD = "partner_id"
+UUID = re.compile(
+    r"(?P<prefix>[a-z]+_)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
 RICH_MAJOR = 10_000
 MAKES = ("{}", "open_{}", "create_{}", "{}_onboarding", "{}_transfer")
 
@@ -97,16 +101,38 @@ async def make_worlds(
     ids = dict.fromkeys(text for _, text in texts if UUID.fullmatch(text))
     accounts = [text for name, text in texts if text in ids and ACCOUNT_FIELD.search(name)]
     assets = sorted({"USD", *(text for _, text in texts if text in EXPONENTS)})
-    worlds = [World(new_id("ten"), {text: new_uuid() for text in ids}) for _ in range(count)]
+    partners = dict.fromkeys(text for name, text in texts if name == PARTNER_FIELD)
+    worlds = [World(new_id("ten"), {text: new_name(text) for text in ids}) for _ in range(count)]
 
     async def work(session: AsyncSession) -> None:
         for world in worlds:
             session.add(Tenant(id=world.tenant_id, name="conformance"))
             await session.flush()
             await _open_accounts(session, world, list(dict.fromkeys(accounts)), assets)
+            session.add_all(_on_board(world, name) for name in partners)
 
     await database.transact(work)
     return worlds
+
+
+def new_name(text: str) -> str:
+    """Another id of the same form: a UUID, or one behind a prefix."""
+    found = UUID.fullmatch(text)
+    assert found is not None
+    return f"{found['prefix'] or ''}{new_uuid()}"
+
+
+def _on_board(world: World, name: str) -> Partner:
+    """A partner that may have everything."""
+    return Partner(
+        id=world.ids[name],
+        tenant_id=world.tenant_id,
+        application_id=world.ids[name],
+        organization_name="conformance",
+        tier="enterprise",
+        status="active",
+        workflow_id="conformance",
+    )
 
 
 async def _open_accounts(
@@ -151,7 +177,7 @@ def needs(saga: SagaType, example: SagaRequest, sagas: Mapping[str, SagaType]) -
     found = [opposite] if opposite is not None else []
     for name, _ in texts_in(example):
         made = MADE_FIELD.match(name)
-        if made is None or ACCOUNT_FIELD.search(name):
+        if made is None or name == PARTNER_FIELD or ACCOUNT_FIELD.search(name):
             continue
         for pattern in MAKES:
             maker = sagas.get(pattern.format(made["noun"]))

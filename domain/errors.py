@@ -8,6 +8,7 @@
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
       ComplianceRejected        a check that the law asks for did not clear it
+      PartnerNotFound, PartnerNotActive, TierNotAllowed, LanguageUnsupported
       NothingCompleted          of many things asked for at once, none could be done
       ConnectorRefused          an outside party answered, and the answer was no
     Unavailable                 an outside party did not answer: worth another try
@@ -175,6 +176,38 @@ class ComplianceRejected(Refused):
     @property
     def reason_code(self) -> str:
         return self._reason_code
+
+
+class PartnerNotFound(Refused):
+    code = "partner_not_found"
+
+    def __init__(self, partner_id: str) -> None:
+        super().__init__(f"there is no partner {partner_id}", partner_id=partner_id)
+
+
+class PartnerNotActive(Refused):
+    """The partner is not on board yet, or not any more."""
+
+    code = "partner_not_active"
+
+    def __init__(self, partner_id: str, status: str) -> None:
+        super().__init__(f"partner {partner_id} is {status}", partner_id=partner_id)
+
+
+class TierNotAllowed(Refused):
+    code = "tier_not_allowed"
+
+    def __init__(self, tier: str, what: str) -> None:
+        super().__init__(f"the tier {tier} does not include {what}", tier=tier)
+
+
+class LanguageUnsupported(Refused):
+    """Nobody we trust generates client packages in it."""
+
+    code = "language_unsupported"
+
+    def __init__(self, language: str, known: str) -> None:
+        super().__init__(f"there are no client packages in {language}, only in {known}")
 
 
 class NothingCompleted(Refused):

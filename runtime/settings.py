@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         min_length=1,
     )
     api_port: Port = setting(8000, "port", "The API's port.")
+    public_url: str = setting(
+        "",
+        "URL",
+        "Where clients reach the API: links in events start with it. Empty: this machine.",
+    )
     api_wait_max: Duration = setting(
         "30s",
         "duration",
@@ -295,7 +300,7 @@ class Settings(BaseSettings):
             raise ValueError('write host:port, like "temporal.internal:7233"')
         return address
 
-    @field_validator("temporal_ui_url")
+    @field_validator("temporal_ui_url", "public_url")
     @classmethod
     def _web_address(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):

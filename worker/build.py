@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from temporalio.client import Client
 
@@ -38,9 +39,11 @@ from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
 from activities.travel_rule import ScreenedTravelRuleActivities
 from activities.webhooks import HttpWebhookActivities
+from activities.widgets import SqlWidgetActivities
 from runtime.database import Database
 from runtime.http import ClientLimits, WebhookClient
 from runtime.keyfile import secrets_keys
+from runtime.links import public_url
 from runtime.policy import forward_proxy, url_policy
 from runtime.settings import Settings
 from runtime.vault import Vault
@@ -104,6 +107,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlTransferActivities(steps, fee_basis_points=fee),
         SqlReversalActivities(steps),
         SqlBulkTransferActivities(steps),
+        SqlWidgetActivities(steps, partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
         ChainPaymentIntentActivities(steps, SandboxChain(Sandbox("chain", database))),
