@@ -21,6 +21,7 @@ from activities.recorder import Recorder
 from domain.delivery import AttemptOutcome, DeliveryState, decide
 from domain.last_look import Word, last_word
 from domain.signing import signature_headers
+from domain.trace_context import traceparent
 from runtime.database import Database
 from runtime.http import WebhookClient
 from runtime.retries import Retried, start_recovery, start_retry
@@ -139,6 +140,7 @@ class Sender:
             "X-Webhook-ID": row.endpoint_id,
             "X-Webhook-Event": row.event_type,
             "X-Webhook-Delivery": row.id,
+            "traceparent": traceparent(row.workflow_id or row.event_id, row.id, row.attempts + 1),
             **signature_headers(
                 addressee.keys,
                 event_id=row.event_id,

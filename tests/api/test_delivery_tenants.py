@@ -19,7 +19,7 @@ ASKED = sorted(
     (method, path)
     for path, route in every_route()
     if path.startswith(KINDS)
-    for method in route.methods
+    for method in route.methods or ()
 )
 
 

@@ -109,6 +109,9 @@ async def test_every_attempt_has_the_same_id_and_bytes_and_a_timestamp_of_its_ow
     assert first.body == second.body
     assert int(second.headers["webhook-timestamp"]) >= int(first.headers["webhook-timestamp"]) + 1
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+    traces = [got.headers["traceparent"].split("-")[1:3] for got in (first, second)]
+    assert traces[0][0] == traces[1][0]
+    assert traces[0][1] != traces[1][1]
 
 
 @pytest.mark.usefixtures("running")
