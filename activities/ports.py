@@ -17,6 +17,7 @@ from activities.menu.bridges import BridgeActivities as BridgeActivities
 from activities.menu.bulk_transfers import BulkTransferActivities as BulkTransferActivities
 from activities.menu.payment_intents import PaymentIntentActivities as PaymentIntentActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities
+from activities.menu.reports import ReportActivities as ReportActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
 from activities.menu.travel_rule import TravelRuleActivities as TravelRuleActivities
 from activities.menu.widgets import WidgetActivities as WidgetActivities

@@ -31,6 +31,7 @@ TAGS: Final = {
     "webhooks": "Who is told of what, how it is signed, and how the receiver is doing.",
     "deliveries": "One event on its way to one webhook, with every attempt.",
     "replays": "Send again what was told before, as a job.",
+    "compliance reports": "Files of what moved, as they were submitted to a regulator.",
     "events": "What happened, in the words that webhooks are sent.",
     "widgets": "Scripts that partners' pages load.",
     "api keys": "Keys of this tenant.",

@@ -38,6 +38,7 @@ SCOPES: Final = {
     "webhooks.manage": "make, change, test and delete webhooks",
     "deliveries.read": "read deliveries",
     "deliveries.manage": "redeliver, cancel, pause and replay",
+    "reports.read": "read and download compliance reports",
     "events.read": "read events",
     "events.publish": "publish events",
     "events.manage": "expunge events",

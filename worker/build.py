@@ -20,6 +20,7 @@ from activities.connectors.bridge import SandboxBridge
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
 from activities.connectors.rail import SandboxRail
+from activities.connectors.regulator import SandboxRegulator
 from activities.connectors.sanctions import SandboxSanctions
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
@@ -30,6 +31,7 @@ from activities.rails import ConnectedRailActivities
 from activities.reconciling import VisibilityReconcileActivities
 from activities.recoveries import HttpRecoveryActivities
 from activities.replays import SqlReplayActivities
+from activities.reports import RegulatedReportActivities
 from activities.retention import SqlRetentionActivities
 from activities.reversals import SqlReversalActivities
 from activities.rotations import SqlRotationActivities
@@ -114,6 +116,12 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ScreenedTravelRuleActivities(database, steps, sanctions),
         ConnectedBridgeActivities(
             database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
+        ),
+        RegulatedReportActivities(
+            database,
+            steps,
+            SandboxRegulator(Sandbox("regulator", database)),
+            partial(public_url, settings),
         ),
         MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
     )

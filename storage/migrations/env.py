@@ -20,6 +20,7 @@ import storage.lifecycle_tables
 import storage.partner_tables
 import storage.payment_intent_tables
 import storage.payment_tables
+import storage.report_tables
 import storage.tables
 import storage.travel_rule_tables  # noqa: F401 - registers the tables
 from storage.migrate import DatabaseIsNewer
