@@ -15,6 +15,7 @@ from api import (
     event_types,
     events,
     health,
+    maintenance,
     redelivery,
     replays,
     reports,
@@ -41,6 +42,7 @@ from api.body import Bodies
 from api.dependencies import Services
 from api.edge import Edge
 from api.limits import RateLimits
+from api.read_only import ReadOnly
 
 VERSION = "2.0.0"
 PREFIX = "/v2"
@@ -63,6 +65,7 @@ ROUTERS: Sequence[APIRouter] = (
     transfers.router,
     reversals.router,
     reports.router,
+    maintenance.router,
     widgets.router,
     workflow_types.router,
     workflows.router,
@@ -99,6 +102,7 @@ def create_app(services: Services) -> FastAPI:
     errors.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(Bodies, bytes_max=services.settings.api_body_bytes_max)
+    app.add_middleware(ReadOnly, database=services.database)
     app.add_middleware(RateLimits, limiter=services.limiter)
     app.add_middleware(Authentication, database=services.database, settings=services.settings)
     app.add_middleware(Edge, meters=services.meters)

@@ -35,6 +35,7 @@ TAGS: Final = {
     "events": "What happened, in the words that webhooks are sent.",
     "widgets": "Scripts that partners' pages load.",
     "api keys": "Keys of this tenant.",
+    "maintenance": "Windows in which writes may be refused.",
     "tenants": "The customers of this installation, for its operator.",
     "status": "How the installation is doing.",
     "health": "For load balancers: is it alive, is it ready.",

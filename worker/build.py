@@ -25,6 +25,7 @@ from activities.connectors.sanctions import SandboxSanctions
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
+from activities.maintenance import SqlMaintenanceActivities
 from activities.payment_intents import ChainPaymentIntentActivities
 from activities.payments import ConnectedPaymentActivities
 from activities.rails import ConnectedRailActivities
@@ -109,6 +110,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlTransferActivities(steps, fee_basis_points=fee),
         SqlReversalActivities(steps),
         SqlBulkTransferActivities(steps),
+        SqlMaintenanceActivities(steps),
         SqlWidgetActivities(steps, partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
