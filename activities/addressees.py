@@ -3,11 +3,12 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.catalogue import nearest
 from domain.delivery import EndpointPolicy, parse_schedule
 from domain.limits import Rate
 from domain.ordering import HeadOfLine, parse_head_of_line
@@ -29,10 +30,18 @@ class Addressee:
     headers: dict[str, str]
     deadline: timedelta
     policy: EndpointPolicy
+    schedules: dict[str, tuple[timedelta, ...]]  # By pattern of event types.
     max_in_flight: int
     rate: Rate | None
     head_of_line: HeadOfLine
     opened_at_s: float  # On the clock that only goes forward.
+
+    def policy_for(self, event_type: str) -> EndpointPolicy:
+        """The schedule of the event type's own, if it has one."""
+        pattern = nearest(self.schedules, event_type)
+        if pattern is None:
+            return self.policy
+        return replace(self.policy, retry_schedule=self.schedules[pattern])
 
     def __repr__(self) -> str:
         return f"Addressee({self.endpoint_id})"
@@ -69,6 +78,9 @@ class AddressBook:
             policy=EndpointPolicy(
                 schedule, frozenset(endpoint.permanent_codes), parked=endpoint.health == "parked"
             ),
+            schedules={
+                pattern: parse_schedule(text) for pattern, text in endpoint.retry_schedules.items()
+            },
             max_in_flight=endpoint.max_in_flight,
             rate=Rate(per_minute) if per_minute else None,
             head_of_line=parse_head_of_line(endpoint.head_of_line),

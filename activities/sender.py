@@ -99,7 +99,7 @@ class Sender:
         decision = decide(
             outcome,
             attempt_number=row.attempts - row.attempts_before + 1,
-            policy=addressee.policy,
+            policy=addressee.policy_for(row.event_type),
             jitter=self._jitter(),
         )
         trigger = "probe" if is_probe and row.trigger == "schedule" else row.trigger

@@ -36,6 +36,11 @@ def _good_schedule(schedule: str) -> str:
     return schedule
 
 
+def _known_types(schedules: dict[str, str]) -> dict[str, str]:
+    _known_patterns(list(schedules))
+    return schedules
+
+
 def _good_filter(filter: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if problems := check_filter(filter):
         raise ValueError("; ".join(problems))
@@ -75,6 +80,15 @@ Schedule = Annotated[
     Field(max_length=256, description="delays before further attempts", examples=["5s,5m,2h"]),
     AfterValidator(_good_schedule),
 ]
+Schedules = Annotated[
+    dict[Annotated[str, Field(max_length=128)], Schedule],
+    Field(
+        max_length=PATTERNS_MAX,
+        description="schedules of their own for some event types; the nearest pattern decides",
+        examples=[{"transfer.*": "5s,30s,2m", "yield.harvested": ""}],
+    ),
+    AfterValidator(_known_types),
+]
 Filter = Annotated[
     dict[str, JsonValue],
     Field(
@@ -109,6 +123,7 @@ class WebhookOptions(Body):
     metadata: Metadata = Field(default_factory=dict)
     timeout_ms: Annotated[int, Field(ge=1_000, le=30_000)] = 15_000
     retry_schedule: Schedule | None = None
+    retry_schedules: Schedules = Field(default_factory=dict)
     permanent_codes: Annotated[
         list[HttpCode], Field(max_length=100, description="answers that are not tried again")
     ] = Field(default_factory=list)
@@ -196,6 +211,7 @@ class WebhookView(View):
     metadata: JsonObject
     timeout_ms: int
     retry_schedule: str | None
+    retry_schedules: dict[str, str]
     permanent_codes: list[int]
     rate_limit_per_minute: int | None
     max_in_flight: int

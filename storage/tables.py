@@ -49,6 +49,9 @@ class Endpoint(SQLModel, table=True):
     signature_style: str = "timestamped"
     timeout_ms: int = 15_000
     retry_schedule: str | None = None
+    retry_schedules: dict[str, str] = Field(
+        default_factory=dict, sa_type=JSON, description="of its own for some event types"
+    )
     permanent_codes: list[int] = Field(default_factory=list, sa_type=JSON)
     rate_limit_per_minute: int | None = None
     max_in_flight: int = 50

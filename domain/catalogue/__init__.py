@@ -20,7 +20,14 @@ from domain.catalogue.defi import (
     PositionOpened,
     YieldHarvested,
 )
-from domain.catalogue.index import EVENT_TYPES, categories, check_patterns, json_schema, matches
+from domain.catalogue.index import (
+    EVENT_TYPES,
+    categories,
+    check_patterns,
+    json_schema,
+    matches,
+    nearest,
+)
 from domain.catalogue.mobile_payment import (
     PaymentIntentCompleted,
     PaymentIntentCreated,
@@ -123,5 +130,6 @@ __all__ = [
     "check_patterns",
     "json_schema",
     "matches",
+    "nearest",
     "timestamp_text",
 ]

@@ -1,6 +1,6 @@
 """The index of the catalogue: every event type by name, and what a subscription may ask for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -81,6 +81,12 @@ NOTHING: Final[frozenset[str]] = frozenset()
 def matches(patterns: Sequence[str], event_type: str) -> bool:
     """Whether a subscription to these patterns asks for this event type."""
     return any(event_type in PATTERNS.get(pattern, NOTHING) for pattern in patterns)
+
+
+def nearest(patterns: Iterable[str], event_type: str) -> str | None:
+    """Of the patterns that cover this event type the one that says most: it covers the fewest."""
+    covering = [pattern for pattern in patterns if event_type in PATTERNS.get(pattern, NOTHING)]
+    return min(covering, key=lambda pattern: (len(PATTERNS[pattern]), pattern), default=None)
 
 
 def check_patterns(patterns: Sequence[str]) -> list[str]:

@@ -392,6 +392,10 @@ async def test_figures_and_the_log_of_a_webhook(
         ({"head_of_line": "skip_after:0"}, "head_of_line"),
         ({"retry_schedule": "5s,,2h"}, "retry_schedule"),
         ({"retry_schedule": "9d"}, "retry_schedule"),
+        ({"retry_schedules": {"transfer.complete": "5s"}}, "retry_schedules"),
+        ({"retry_schedules": {"transfer.*": "soon"}}, "retry_schedules.transfer.*"),
+        ({"timeout_ms": 31_000}, "timeout_ms"),
+        ({"permanent_codes": [200]}, "permanent_codes.0"),
     ],
 )
 async def test_impossible_policies_are_refused(

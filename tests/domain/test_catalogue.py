@@ -19,6 +19,7 @@ from domain.catalogue import (
     check_patterns,
     json_schema,
     matches,
+    nearest,
     timestamp_text,
 )
 
@@ -313,3 +314,20 @@ def paths(value: Any, prefix: str = "") -> Iterator[str]:
 
 def minor(decimal: str | None) -> int | None:
     return None if decimal is None else int(decimal.replace(".", ""))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "event_type", "expected"),
+    [
+        (["*", "transfer.*", "transfer.completed"], "transfer.completed", "transfer.completed"),
+        (["*", "transfer.*", "transfer.completed"], "transfer.created", "transfer.*"),
+        (["*", "transfer.*"], "account.created", "*"),
+        (["*", "defi.*", "yield.*"], "yield.harvested", "yield.*"),
+        (["transfer.*"], "account.created", None),
+        ([], "account.created", None),
+    ],
+)
+def test_the_nearest_pattern_is_the_one_that_covers_the_fewest(
+    patterns: list[str], event_type: str, expected: str | None
+) -> None:
+    assert nearest(patterns, event_type) == expected

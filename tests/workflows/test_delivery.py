@@ -258,6 +258,23 @@ async def test_a_dead_letter_is_redelivered_once_and_not_on_the_schedule(
 
 
 @pytest.mark.usefixtures("running")
+async def test_an_event_type_may_have_a_retry_schedule_of_its_own(
+    house: House, receiver: Hook
+) -> None:
+    receiver.answer = lambda _: 500
+    await house.endpoint(
+        url=receiver.url, retry_schedule=LONG, retry_schedules={"*": "100ms", "account.*": ""}
+    )
+    await house.publish(1, "account.balance_updated")
+    await house.publish(1, "yield.harvested")
+
+    await eventually(lambda: has_attempts(house, 3))
+    await eventually(lambda: both_are(house, "dead_lettered"))
+    rows = await house.rows("SELECT event_type, attempts FROM deliveries ORDER BY event_type")
+    assert [tuple(row) for row in rows] == [("account.balance_updated", 1), ("yield.harvested", 2)]
+
+
+@pytest.mark.usefixtures("running")
 async def test_waiting_in_line_uses_up_no_attempt_and_no_delay(
     house: House, receiver: Hook
 ) -> None:
@@ -386,6 +403,11 @@ async def one_that_is(house: House, state: str) -> str:
 async def is_state(house: House, state: str, *, hold: str | None = None) -> bool:
     rows = await house.rows("SELECT state, hold FROM deliveries ORDER BY id")
     return any(row.state == state and (hold is None or row.hold == hold) for row in rows)
+
+
+async def both_are(house: House, state: str) -> bool:
+    rows = await house.rows("SELECT state FROM deliveries")
+    return [row.state for row in rows] == [state] * 2
 
 
 async def at_once(receiver: Hook, number: int) -> bool:
