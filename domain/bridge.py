@@ -13,7 +13,7 @@ from domain.account import AccountId, AssetCode
 from domain.errors import LimitExceeded, QuoteExpired, RouteUnsupported
 from domain.money import AmountText, Money, parse_amount
 from domain.payment_intent import NETWORKS, NetworkName
-from domain.reference_rates import in_usd
+from domain.reference_rates import value_in_usd
 from domain.saga import SagaRequest
 from domain.sandbox import NO_FAULTS, Faults
 
@@ -189,14 +189,6 @@ class DayUse:
 def bridge_fee(money: Money, *, basis_points: int) -> Money:
     """Rounded up, and never nothing."""
     return Money(max(1, -(-money.amount_minor * basis_points // 10_000)), money.asset_code)
-
-
-def value_in_usd(money: Money) -> Money:
-    """Raises RouteUnsupported: what has no price cannot be held against a limit."""
-    value = in_usd(money)
-    if value is None:
-        raise RouteUnsupported(f"nobody knows what {money.asset_code} is worth")
-    return value
 
 
 def check_limits(money: Money, today: DayUse) -> None:

@@ -4,6 +4,7 @@
       AccountNotFound, AccountNotActive, AccountFrozen, AccountClosed, AccountHasBalance
       AccountAlreadyFrozen, AccountNotFrozen, AccountStateConflict
       TransferNotFound, TransferNotReversible, RouteUnsupported, QuoteExpired
+      PositionNotFound, PositionNotOpen, Undercollateralized
       InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
@@ -116,6 +117,25 @@ class QuoteExpired(Refused):
     """The price is not the price any more: its time is up, or it was used."""
 
     code = "quote_expired"
+
+
+class PositionNotFound(Refused):
+    code = "position_not_found"
+
+    def __init__(self, position_id: str) -> None:
+        super().__init__(f"there is no position {position_id}", position_id=position_id)
+
+
+class PositionNotOpen(Refused):
+    """It was closed, or somebody closes it just now."""
+
+    code = "position_not_open"
+
+
+class Undercollateralized(Refused):
+    """What is put in does not cover what is to be borrowed."""
+
+    code = "undercollateralized"
 
 
 class InsufficientFunds(Refused):

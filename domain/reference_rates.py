@@ -7,6 +7,7 @@ the sandbox market.
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
+from domain.errors import RouteUnsupported
 from domain.money import Money, exponent
 
 # USD for one unit.
@@ -60,3 +61,11 @@ def in_usd(money: Money) -> Money | None:
     units = Decimal(money.amount_minor).scaleb(-exponent(money.asset_code))
     cents = (units * Decimal(rate) * 100).to_integral_value(ROUND_HALF_UP)
     return Money(int(cents), "USD")
+
+
+def value_in_usd(money: Money) -> Money:
+    """The same, where there must be a rate. Raises RouteUnsupported."""
+    value = in_usd(money)
+    if value is None:
+        raise RouteUnsupported(f"nobody knows what {money.asset_code} is worth")
+    return value

@@ -7,10 +7,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from domain.bridge import DAY, BridgeQuote, BridgeTransferRequest, DayUse, Route, value_in_usd
+from domain.bridge import DAY, BridgeQuote, BridgeTransferRequest, DayUse, Route
 from domain.catalogue import EVENT_TYPES, EventData
 from domain.errors import DuplicateRequest, QuoteExpired
 from domain.money import Money, minor_to_decimal
+from domain.reference_rates import value_in_usd
 from domain.saga import SagaInfo
 from domain.wallets import wallet_address
 from storage.bridge_tables import Bridge, BridgeQuoteRow

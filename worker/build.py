@@ -17,6 +17,8 @@ from activities.bridges import ConnectedBridgeActivities
 from activities.closings import SqlClosingActivities
 from activities.connectors.chain import SandboxChain
 from activities.connectors.bridge import SandboxBridge
+from activities.connectors.chain import SandboxChain
+from activities.connectors.defi import SandboxDefi
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
 from activities.connectors.rail import SandboxRail
@@ -28,6 +30,8 @@ from activities.freezes import SqlFreezeActivities
 from activities.maintenance import SqlMaintenanceActivities
 from activities.payment_intents import ChainPaymentIntentActivities
 from activities.payments import ConnectedPaymentActivities
+from activities.position_closings import ConnectedClosingActivities
+from activities.position_openings import ConnectedOpeningActivities
 from activities.rails import ConnectedRailActivities
 from activities.reconciling import VisibilityReconcileActivities
 from activities.recoveries import HttpRecoveryActivities
@@ -100,6 +104,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
     fee = settings.transfer_fee_basis_points
     rail = SandboxRail(Sandbox("rail", database))
     sanctions = SandboxSanctions(Sandbox("sanctions", database))
+    defi = SandboxDefi(Sandbox("defi", database))
     return (
         SqlSagaActivities(database, steps),
         SqlAccountActivities(steps, SandboxKyc(Sandbox("kyc", database))),
@@ -116,6 +121,8 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ConnectedPaymentActivities(steps, rail),
         ChainPaymentIntentActivities(steps, SandboxChain(Sandbox("chain", database))),
         ScreenedTravelRuleActivities(database, steps, sanctions),
+        ConnectedOpeningActivities(steps, defi),
+        ConnectedClosingActivities(steps, defi),
         ConnectedBridgeActivities(
             database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
         ),

@@ -13,6 +13,7 @@ import storage.maintenance_tables
 import storage.partner_tables
 import storage.payment_intent_tables
 import storage.payment_tables
+import storage.position_tables
 import storage.report_tables
 import storage.tables
 import storage.travel_rule_tables  # noqa: F401 - registers the tables
