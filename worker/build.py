@@ -12,10 +12,9 @@ from activities.account_changes import SqlAccountChangeActivities
 from activities.accounts import SqlAccountActivities
 from activities.addressees import AddressBook
 from activities.bookings import SqlLedgerActivities
-from activities.bulk_transfers import SqlBulkTransferActivities
 from activities.bridges import ConnectedBridgeActivities
+from activities.bulk_transfers import SqlBulkTransferActivities
 from activities.closings import SqlClosingActivities
-from activities.connectors.chain import SandboxChain
 from activities.connectors.bridge import SandboxBridge
 from activities.connectors.chain import SandboxChain
 from activities.connectors.defi import SandboxDefi
@@ -28,6 +27,7 @@ from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
 from activities.maintenance import SqlMaintenanceActivities
+from activities.monitoring import SqlMonitoringActivities
 from activities.payment_intents import ChainPaymentIntentActivities
 from activities.payments import ConnectedPaymentActivities
 from activities.position_closings import ConnectedClosingActivities
@@ -116,6 +116,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlReversalActivities(steps),
         SqlBulkTransferActivities(steps),
         SqlMaintenanceActivities(steps),
+        SqlMonitoringActivities(database, steps),
         SqlWidgetActivities(steps, partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
