@@ -156,7 +156,7 @@ async def list_transfers(
 
 @router.get("/accounts/{account_id}/transfers")
 async def list_account_transfers(
-    account: OwnAccount, wanted: Wanted, session: Session, shared: Shared, pages: Pages
+    wanted: Wanted, account: OwnAccount, session: Session, shared: Shared, pages: Pages
 ) -> Page[TransferView]:
     """List the transfers from or to one account, the newest first."""
     either = on_either_side(account.id)

@@ -85,7 +85,7 @@ Asking = Annotated[Questions, Depends()]
 
 
 @router.post("/cancel", status_code=202)
-async def cancel_workflow(run: OwnRun, caller: Starter, shared: Shared) -> Told[WorkflowView]:
+async def cancel_workflow(caller: Starter, run: OwnRun, shared: Shared) -> Told[WorkflowView]:
     """Ask a run to turn back: it undoes what it did. After its point of no return it goes on."""
     await run_control.cancel(shared.temporal, run)
     return Told(data=workflow_view(run, shared), message=f"{run.workflow_id} is asked to turn back")
@@ -107,7 +107,7 @@ async def operate_workflow(body: Operate, caller: Operator, asking: Asking) -> D
 
 @router.post("/signals/{name}", status_code=202)
 async def signal_workflow(
-    name: str, run: OwnRun, body: Given, caller: Starter, shared: Shared
+    name: str, caller: Starter, run: OwnRun, body: Given, shared: Shared
 ) -> Told[WorkflowView]:
     """Send a run one of the signals that its type declares."""
     given = _checked(run, "signals", name, body)
@@ -117,7 +117,7 @@ async def signal_workflow(
 
 @router.post("/updates/{name}")
 async def update_workflow(
-    name: str, run: OwnRun, body: Given, caller: Starter, asking: Asking
+    name: str, caller: Starter, run: OwnRun, body: Given, asking: Asking
 ) -> Data[AnswerView]:
     """Ask a run one of the updates that its type declares, and answer with what it says."""
     return await asking.ask(name, *_checked(run, "updates", name, body))

@@ -42,8 +42,8 @@ class EventStream(StreamingResponse):
 
 @router.get("/{type}/{id}/events/stream", response_class=EventStream, responses=EVENT_STREAM)
 async def stream_events(
-    run: OwnRun,
     caller: Reader,
+    run: OwnRun,
     shared: Shared,
     last_event_id: Annotated[int, Header(ge=0, le=2**31, description="its sequence")] = 0,
 ) -> EventStream:

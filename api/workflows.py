@@ -153,7 +153,7 @@ async def list_workflows(
 
 
 async def own_run(type: str, id: str, request: Request, session: Session) -> SagaRun:
-    """Which scope it takes is the route's to say."""
+    """Which scope it takes is the route's to say, and to ask for first."""
     caller: Caller = request.state.caller
     run = await find_own(session, SagaRun, f"{type}/{id}", caller.tenant_id)
     if run is None:
@@ -166,7 +166,7 @@ OwnRun = Annotated[SagaRun, Depends(own_run)]
 
 @router.get("/{type}/{id}")
 async def get_workflow(
-    run: OwnRun, caller: Reader, session: Session, shared: Shared
+    caller: Reader, run: OwnRun, session: Session, shared: Shared
 ) -> Data[WorkflowDetail]:
     """Get one run by its workflow id, `{type}/{id}`: its input, its steps and its events."""
     return Data(

@@ -84,19 +84,23 @@ class Limiter:
 
     async def ask(self, limits: Sequence[Limit], key: WarnedKey) -> Verdict:
         """Spend one token of each limit, or none of any."""
-        if self._lacking(limits) and not self._is_known_to_be_empty(limits):
-            self._waiting += 1
-            try:
-                async with self._taking:
-                    if lacking := self._lacking(limits):  # Another request may have taken some.
-                        await self._take(lacking, key)
-            finally:
-                self._waiting -= 1
+        # While one quota is asked for, what is held of another may go stale.
+        while self._lacking(limits) and not self._is_known_to_be_empty(limits):
+            await self._refill(limits, key)
         if self._lacking(limits):
             return self._verdict(limits, is_refused=True)
         for limit in limits:
             self._purse(limit).tokens -= 1
         return self._verdict(limits, is_refused=False)
+
+    async def _refill(self, limits: Sequence[Limit], key: WarnedKey) -> None:
+        self._waiting += 1
+        try:
+            async with self._taking:
+                if lacking := self._lacking(limits):  # Another request may have taken some.
+                    await self._take(lacking, key)
+        finally:
+            self._waiting -= 1
 
     def _purse(self, limit: Limit) -> _Purse:
         if len(self._purses) > REMEMBERED_MAX:

@@ -149,10 +149,10 @@ def every_route() -> list[tuple[str, APIRoute]]:
     return [(f"/v2{route.path}", route) for route in routes if isinstance(route, APIRoute)]
 
 
-def scopes_of(route: APIRoute) -> set[str]:
-    """The scopes that open a route; none, where it is public."""
+def scopes_of(route: APIRoute) -> list[list[str]]:
+    """The scopes that open a route, one of each list; none, where it is public."""
     asking = [call for call in _calls(route.dependant) if isinstance(call, Allowed)]
-    return {scope for allowed in asking for scope in allowed.scopes}
+    return sorted(map(list, {tuple(sorted(allowed.scopes)) for allowed in asking}))
 
 
 def _calls(dependant: Any) -> list[Any]:

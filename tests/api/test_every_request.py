@@ -1,0 +1,72 @@
+"""Requests that nobody would think of, drawn from the OpenAPI document, against the real API."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from runtime.settings import Settings
+from tests.api.serving import serve
+from tests.figures import Figure
+
+# They would end the key that the run itself uses; without links from one answer to the next
+# request they do not find it.
+ENDS_KEYS = ("revoke_api_key", "rotate_api_key", "update_api_key")
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "3"))
+CHOSEN = {
+    "everything": (
+        "--phases=examples,coverage,fuzzing,stateful",
+        *(f"--exclude-operation-id={name}" for name in ENDS_KEYS),
+    ),
+    "keys": (
+        "--phases=examples,coverage,fuzzing",
+        *(f"--include-operation-id={name}" for name in ENDS_KEYS),
+    ),
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path / 'test.db'}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("working")
+@pytest.mark.parametrize("chosen", CHOSEN)
+async def test_no_request_breaks_the_contract(
+    app: FastAPI, key: str, chosen: str, tmp_path: Path, figure: Figure
+) -> None:
+    async with serve(app) as url:
+        status, text = await draw(url, key, *CHOSEN[chosen], folder=tmp_path)
+
+    figure(next((line.strip() for line in text.splitlines() if " generated" in line), "nothing"))
+    assert status == 0, text
+
+
+async def draw(url: str, key: str, *options: str, folder: Path) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        f"{url}/openapi.json",
+        f"--header=Authorization: Bearer {key}",
+        f"--max-examples={EXAMPLES}",
+        "--checks=all",
+        # A schema cannot say which accounts there are, nor that two of them must differ.
+        "--exclude-checks=positive_data_acceptance",
+        "--seed=1",
+        "--no-shrink",
+        "--continue-on-failure",
+        "--suppress-health-check=all",
+        "--request-timeout=30",
+        *options,
+        cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
