@@ -56,6 +56,7 @@ WITH_RETRY_AFTER: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAV
 RETRY_AFTER: Final = {
     "Retry-After": {"description": "in seconds", "schema": {"type": "integer", "minimum": 1}}
 }
+ENDED_OTHERWISE: Final = "It ended in the time that was waited, but did not complete."
 CHANGES: Final = ("post", "put", "patch", "delete")
 # The framework's own shape of a 422, which ours replaces.
 NOT_OURS: Final = ("HTTPValidationError", "ValidationError")
@@ -96,6 +97,8 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 def _add_errors(operation: dict[str, Any], path: str, method: str) -> None:
     responses: dict[str, Any] = operation["responses"]
     responses.pop("422", None)
+    if {"201", "202"} <= set(responses):
+        responses.setdefault("200", responses["201"] | {"description": ENDED_OTHERWISE})
     for status in _errors_of(operation, path, method):
         responses[str(status.value)] = {"$ref": f"#/components/responses/{status.name}"}
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import to_json
 from sqlalchemy.exc import (
@@ -282,13 +283,14 @@ def _field_of(location: Sequence[str | int], within: str) -> str:
 
 def _methods_for(request: Request) -> list[str]:
     """Every method that this path has. The framework tells those of the first route only."""
-    scopes = {method: {**request.scope, "method": method} for method in METHODS}
-    routes = request.app.routes
-    return [
-        method
-        for method, scope in scopes.items()
-        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    matching = [
+        route
+        for route in request.app.routes
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE
     ]
+    path = matching[0].path if matching else ""
+    methods = {method for route in matching if route.path == path for method in route.methods or ()}
+    return [method for method in METHODS if method in methods]
 
 
 def _of_status(error: HTTPException) -> ApiError:

@@ -1,5 +1,6 @@
 """Fields that several requests share, with what they accept and how they say no."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -18,6 +19,7 @@ from domain.errors import InvalidAmount
 from domain.ids import new_uuid
 from domain.money import parse_amount
 
+WRITTEN_OUT: Final = re.compile(r"\d{4}-\d\d-\d\d")
 AMOUNT_RULE: Final = (
     'write a decimal string in major units, like "50.00", '
     "or an integer in minor units, like 5000; a float is refused"
@@ -27,6 +29,13 @@ AMOUNT_RULE: Final = (
 def _string_or_integer(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(AMOUNT_RULE)
+    return value
+
+
+def _written_out(value: Any) -> Any:
+    """A number is not a moment: nobody could say whether it counts seconds or milliseconds."""
+    if not isinstance(value, str) or not WRITTEN_OUT.match(value):
+        raise ValueError("write a moment like 2026-01-31T12:00:00Z")
     return value
 
 
@@ -50,6 +59,7 @@ Amount = Annotated[
 ]
 Moment = Annotated[
     datetime,
+    BeforeValidator(_written_out),
     AfterValidator(_in_utc),
     Field(description="without a zone it is in UTC", examples=["2026-01-31T12:00:00Z"]),
 ]

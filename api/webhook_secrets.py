@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Allowed, Caller
 from api.dependencies import Session, Shared
+from api.errors import NotFound
 from api.once import OnceOnly, Reply
 from api.shapes import Data, Done, Timestamp, View
 from api.webhook_rotations import RotationView, rotation_view
 from api.webhooks import own_webhook
-from domain.rotation import NoKeyPair
 from runtime.safe import public_keys, seal_key_pair
 from storage.secrets import (
     add_key_pair,
@@ -98,7 +98,7 @@ async def list_secrets(
 async def get_public_key(
     webhook_id: str, caller: Reader, session: Session, shared: Shared
 ) -> Data[PublicKeyView]:
-    """What a receiver verifies `v1a` signatures with. 409 where there is no key pair."""
+    """What a receiver verifies `v1a` signatures with. 404 where there is no key pair."""
     endpoint = await own_webhook(session, webhook_id, caller)
     now = utc_now()
     live = [
@@ -108,7 +108,7 @@ async def get_public_key(
     ]
     keys = public_keys(shared.vault, live)
     if not keys:
-        raise NoKeyPair
+        raise NotFound("key pair of webhook", webhook_id)
     return Data(data=PublicKeyView(public_keys=list(keys.values())))
 
 

@@ -246,12 +246,12 @@ async def test_a_key_pair_shows_only_its_public_half(api: httpx.AsyncClient) -> 
     twice = await api.post(f"{path}/key-pair")
     dropped = await api.delete(f"{path}/key-pair")
 
-    problem_of(none_yet, 409, "NO_KEY_PAIR")
+    problem_of(none_yet, 404, "NOT_FOUND")
     assert pair["public_keys"][0].startswith("whpk_")
     assert shown == pair
     problem_of(twice, 409, "KEY_PAIR_EXISTS")
     assert dropped.status_code == 200
-    problem_of(await api.get(f"{path}/public-key"), 409, "NO_KEY_PAIR")
+    problem_of(await api.get(f"{path}/public-key"), 404, "NOT_FOUND")
 
 
 async def test_a_replay_is_counted_then_done(
