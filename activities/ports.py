@@ -22,6 +22,7 @@ from activities.menu.positions import PositionClosingActivities as PositionClosi
 from activities.menu.positions import PositionOpeningActivities as PositionOpeningActivities
 from activities.menu.reports import ReportActivities as ReportActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
+from activities.menu.sdks import SdkActivities as SdkActivities
 from activities.menu.travel_rule import TravelRuleActivities as TravelRuleActivities
 from activities.menu.widgets import WidgetActivities as WidgetActivities
 from domain.account import OpenAccountRequest

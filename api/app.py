@@ -1,6 +1,7 @@
 """The control API: start work, read results. One module per resource."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
@@ -20,6 +21,7 @@ from api import (
     replays,
     reports,
     reversals,
+    sdks,
     status,
     tenants,
     transactions,
@@ -66,6 +68,7 @@ ROUTERS: Sequence[APIRouter] = (
     reversals.router,
     reports.router,
     maintenance.router,
+    sdks.router,
     widgets.router,
     workflow_types.router,
     workflows.router,
@@ -83,8 +86,27 @@ def all_routers() -> Sequence[APIRouter]:
     return (*ROUTERS, workflow_starts.typed_routes())
 
 
+def document() -> dict[str, Any]:
+    """The OpenAPI document, for those who serve nothing."""
+    return _routed().openapi()
+
+
 def create_app(services: Services) -> FastAPI:
     """The API over what the process has built. Nothing connects here, and nothing is global."""
+    app = _routed()
+    app.state.services = services
+    docs.install(app)
+    errors.install(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(Bodies, bytes_max=services.settings.api_body_bytes_max)
+    app.add_middleware(ReadOnly, database=services.database)
+    app.add_middleware(RateLimits, limiter=services.limiter)
+    app.add_middleware(Authentication, database=services.database, settings=services.settings)
+    app.add_middleware(Edge, meters=services.meters)
+    return app
+
+
+def _routed() -> FastAPI:
     app = FastAPI(
         title="Sagapost",
         version=VERSION,
@@ -95,15 +117,6 @@ def create_app(services: Services) -> FastAPI:
         generate_unique_id_function=contract.operation_id,
     )
     app.openapi = lambda: contract.document_of(app)  # type: ignore[method-assign]
-    app.state.services = services
     for router in all_routers():
         app.include_router(router, prefix=PREFIX)
-    docs.install(app)
-    errors.install(app)
-    # The last one added is the first to see a request.
-    app.add_middleware(Bodies, bytes_max=services.settings.api_body_bytes_max)
-    app.add_middleware(ReadOnly, database=services.database)
-    app.add_middleware(RateLimits, limiter=services.limiter)
-    app.add_middleware(Authentication, database=services.database, settings=services.settings)
-    app.add_middleware(Edge, meters=services.meters)
     return app

@@ -33,6 +33,7 @@ TAGS: Final = {
     "replays": "Send again what was told before, as a job.",
     "compliance reports": "Files of what moved, as they were submitted to a regulator.",
     "events": "What happened, in the words that webhooks are sent.",
+    "sdks": "Client packages, generated from this very document.",
     "widgets": "Scripts that partners' pages load.",
     "api keys": "Keys of this tenant.",
     "maintenance": "Windows in which writes may be refused.",

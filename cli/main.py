@@ -17,6 +17,7 @@ from cli import (
     listen,
     migrate,
     new_saga,
+    openapi,
     sagas,
     secrets,
     settings,
@@ -26,7 +27,7 @@ from cli import (
 )
 
 COMMANDS = (
-    *(demo, up, listen, trigger, new_saga, sagas, doctor, settings, secrets),
+    *(demo, up, listen, trigger, new_saga, sagas, doctor, settings, secrets, openapi),
     *(migrate, worker, api),
 )
 

@@ -46,6 +46,8 @@ SCOPES: Final = {
     "workflows.start": "start, cancel and signal workflows",
     "workflows.approve": "approve what workflows ask",
     "workflows.operate": "decide how stuck workflows go on",
+    "partners.read": "read partners, and download their client packages",
+    "partners.manage": "take partners on board, and give them their keys",
     "keys.read": "read API keys",
     "keys.manage": "make, rotate and revoke API keys",
     "tenants.manage": "make and change tenants of this installation",

@@ -9,7 +9,8 @@
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
       ComplianceRejected        a check that the law asks for did not clear it
-      PartnerNotFound, PartnerNotActive, TierNotAllowed, LanguageUnsupported
+      PartnerNotFound, PartnerNotActive, TierNotAllowed
+      LanguageUnsupported, GenerationNotFound
       NothingCompleted          of many things asked for at once, none could be done
       ConnectorRefused          an outside party answered, and the answer was no
     Unavailable                 an outside party did not answer: worth another try
@@ -219,6 +220,13 @@ class TierNotAllowed(Refused):
 
     def __init__(self, tier: str, what: str) -> None:
         super().__init__(f"the tier {tier} does not include {what}", tier=tier)
+
+
+class GenerationNotFound(Refused):
+    code = "generation_not_found"
+
+    def __init__(self, generation_id: str) -> None:
+        super().__init__(f"there is no SDK generation {generation_id}")
 
 
 class LanguageUnsupported(Refused):

@@ -67,3 +67,42 @@ class WidgetDeployment(SQLModel, table=True):
     workflow_id: str
     built_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     deployed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Artifact(SQLModel, table=True):
+    """The bytes of something that was built. The same bytes are kept once."""
+
+    __tablename__ = "artifacts"
+
+    sha256: str = Field(primary_key=True)
+    content: bytes = Field(sa_type=LargeBinary)
+
+
+class SdkPackage(SQLModel, table=True):
+    """A client package of one generation, in one language."""
+
+    __tablename__ = "sdk_packages"
+    __table_args__ = (Index("sdk_packages_of_artifact", "sha256"),)
+
+    generation_id: str = Field(primary_key=True)
+    language: str = Field(primary_key=True)
+    file: str
+    sha256: str = Field(foreign_key="artifacts.sha256")
+    size_bytes: int
+
+
+class SdkGeneration(SQLModel, table=True):
+    """A generation that was published, until it expires or is purged."""
+
+    __tablename__ = "sdk_generations"
+    __table_args__ = (Index("sdk_generations_of_tenant", "tenant_id", "id"),)
+
+    id: str = Field(primary_key=True, description="gen_…")
+    tenant_id: str = Field(foreign_key="tenants.id")
+    partner_id: str = Field(foreign_key="partners.id")
+    api_version: str
+    modules: list[str] = Field(sa_type=JSON)
+    workflow_id: str
+    generated_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    purged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

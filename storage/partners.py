@@ -6,7 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import PartnerNotActive, PartnerNotFound
-from domain.partner import Tier
+from domain.partner import TIERS, Module, Tier
 from storage.partner_tables import Partner
 
 PARTNERS: Any = Partner.__table__  # type: ignore[attr-defined]
@@ -36,3 +36,8 @@ async def lock_active(session: AsyncSession, tenant_id: str, partner_id: str) ->
 
 def tier_of(partner: Partner) -> Tier:
     return cast(Tier, partner.tier)  # The database keeps it to these.
+
+
+def modules_of(partner: Partner) -> tuple[Module, ...]:
+    """What it chose; without a choice, all that its tier includes."""
+    return cast(tuple[Module, ...], tuple(partner.modules)) or TIERS[tier_of(partner)].modules

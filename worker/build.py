@@ -40,6 +40,8 @@ from activities.retention import SqlRetentionActivities
 from activities.reversals import SqlReversalActivities
 from activities.rotations import SqlRotationActivities
 from activities.sagas import SqlSagaActivities
+from activities.sdk_builds import SdkBuilds
+from activities.sdks import GeneratedSdkActivities
 from activities.sender import Sender
 from activities.steps import Steps
 from activities.transfers import SqlTransferActivities
@@ -116,6 +118,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlBulkTransferActivities(steps),
         SqlMaintenanceActivities(steps),
         SqlWidgetActivities(steps, partial(public_url, settings)),
+        GeneratedSdkActivities(steps, SdkBuilds(), partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
         ChainPaymentIntentActivities(steps, SandboxChain(Sandbox("chain", database))),

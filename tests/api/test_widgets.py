@@ -113,7 +113,7 @@ async def test_an_origin_that_is_none_is_refused_at_once(
 
 
 async def deploy(api: httpx.AsyncClient, services: Services, **changed: Any) -> dict[str, Any]:
-    await services.database.transact(_on_board)
+    await services.database.transact(put_on_board)
     body = a_deployment() | changed
     answer = await api.post("/workflows/widget_deployment?wait=20", json=body)
     assert answer.status_code == 201, answer.text
@@ -121,7 +121,7 @@ async def deploy(api: httpx.AsyncClient, services: Services, **changed: Any) -> 
     return result
 
 
-async def _on_board(session: AsyncSession) -> None:
+async def put_on_board(session: AsyncSession) -> None:
     if await session.get(Partner, PARTNER) is None:
         session.add(
             Partner(

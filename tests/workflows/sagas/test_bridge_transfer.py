@@ -96,9 +96,7 @@ async def test_a_broadcast_whose_answer_was_lost_is_neither_paid_twice_nor_given
     ended = await bank.end_of(handle)
 
     assert ended.state == "completed"
-    operation = await bank.row(
-        ConnectorOperation, ("bridge", f"{ended.workflow_id}/submit_source")
-    )
+    operation = await bank.row(ConnectorOperation, ("bridge", f"{ended.workflow_id}/submit_source"))
     assert (operation.state, operation.calls) == ("done", 3)
     assert ended.types.count("bridge.initiated") == 1
     assert await bank.balance(request.from_account, "USDC") == ("999.000000", "0.000000")
