@@ -18,6 +18,7 @@ from activities.menu.bulk_transfers import BulkTransferActivities as BulkTransfe
 from activities.menu.maintenance import MaintenanceActivities as MaintenanceActivities
 from activities.menu.payment_intents import PaymentIntentActivities as PaymentIntentActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities
+from activities.menu.position_watch import PositionWatchActivities as PositionWatchActivities
 from activities.menu.positions import PositionClosingActivities as PositionClosingActivities
 from activities.menu.positions import PositionOpeningActivities as PositionOpeningActivities
 from activities.menu.reports import ReportActivities as ReportActivities

@@ -4,7 +4,7 @@
       AccountNotFound, AccountNotActive, AccountFrozen, AccountClosed, AccountHasBalance
       AccountAlreadyFrozen, AccountNotFrozen, AccountStateConflict
       TransferNotFound, TransferNotReversible, RouteUnsupported, QuoteExpired
-      PositionNotFound, PositionNotOpen, Undercollateralized
+      PositionNotFound, PositionNotOpen, PositionHasNoDebt, Undercollateralized
       InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
@@ -131,6 +131,10 @@ class PositionNotOpen(Refused):
     """It was closed, or somebody closes it just now."""
 
     code = "position_not_open"
+
+
+class PositionHasNoDebt(Refused):
+    code = "position_has_no_debt"
 
 
 class Undercollateralized(Refused):

@@ -31,6 +31,7 @@ from activities.payment_intents import ChainPaymentIntentActivities
 from activities.payments import ConnectedPaymentActivities
 from activities.position_closings import ConnectedClosingActivities
 from activities.position_openings import ConnectedOpeningActivities
+from activities.position_watch import ConnectedWatchActivities
 from activities.rails import ConnectedRailActivities
 from activities.reconciling import VisibilityReconcileActivities
 from activities.recoveries import HttpRecoveryActivities
@@ -125,6 +126,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ScreenedTravelRuleActivities(database, steps, sanctions),
         ConnectedOpeningActivities(steps, defi),
         ConnectedClosingActivities(steps, defi),
+        ConnectedWatchActivities(database, steps, defi),
         ConnectedBridgeActivities(
             database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
         ),

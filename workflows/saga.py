@@ -215,7 +215,7 @@ class Saga(Waits):
         *,
         step: Step[ChildEnd, None] = CHILD,
         name: str,
-        undo: tuple[str, SagaRequest],
+        undo: tuple[str, SagaRequest] | None = None,
     ) -> ChildOutcome:
         """Like `child`, but this saga goes on if the child fails (and has undone itself)."""
         failed_before = self._failed_at

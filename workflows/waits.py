@@ -1,6 +1,7 @@
 """What a saga waits by: a cancel or the deadline ends each of these, until the pivot is past."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -55,6 +56,14 @@ class Waits:
         if not approval.approved:
             raise refusal("approval_rejected", f"{what}: rejected by {approval.by}")
         return approval
+
+    async def pause(self, duration: timedelta, *, until: Callable[[], bool], summary: str) -> None:
+        """Sleep, but no longer than until a signal makes `until` true."""
+        await self.begin()
+        self._brakes.stop_if_on()
+        waiting = workflow.wait_condition(until, timeout=duration, timeout_summary=summary)
+        with suppress(TimeoutError):
+            await self._brakes.wait(waiting)
 
     async def sleep(self, duration: timedelta, *, summary: str) -> None:
         await self.begin()

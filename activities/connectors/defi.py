@@ -18,6 +18,7 @@ from domain.position import (
     health_factor,
     value_usd,
 )
+from domain.position_watch import PositionHealth
 from domain.sandbox import Faults
 
 APY: Final[dict[PositionType, str]] = {
@@ -59,6 +60,10 @@ class DefiProtocol(ABC):
         self, withdrawal_id: str, position: Position, *, liquidate: bool, faults: Faults
     ) -> Withdrawn:
         """Close the position. To liquidate a healthy one is refused: position_healthy."""
+
+    @abstractmethod
+    async def health(self, position: Position, faults: Faults) -> PositionHealth:
+        """What its collateral and its debt are worth now. Raises Unavailable."""
 
 
 class SandboxDefi(DefiProtocol):
@@ -112,6 +117,17 @@ class SandboxDefi(DefiProtocol):
 
         asked = {"position_id": position.id, "liquidate": liquidate}
         return Withdrawn(**await self._sandbox.do(withdrawal_id, asked, faults, give_back))
+
+    async def health(self, position: Position, faults: Faults) -> PositionHealth:
+        slip = Decimal(faults.slip_percent)
+        health = health_factor(position.money, position.debt, slip_percent=slip)
+        assert position.debt is not None
+        return PositionHealth(
+            open=True,
+            health_factor=str(health),
+            collateral_usd=str(value_usd(position.money, slip_percent=slip)),
+            debt_usd=str(value_usd(position.debt)),
+        )
 
 
 def days_yield(position: Position) -> Money:
