@@ -124,11 +124,14 @@ async def _money(client: Client) -> dict[str, int]:
 
 
 async def wait_until_delivered(
-    client: Client, tell: Callable[[int], None] = lambda undelivered: None
+    client: Client,
+    tell: Callable[[int], None] = lambda undelivered: None,
+    *,
+    within_s: float = DELIVERED_WITHIN_S,
 ) -> int:
     """Wait until no delivery is on its way; returns how many still are."""
     undelivered = 0
-    for _ in range(round(DELIVERED_WITHIN_S / POLL_S)):
+    for _ in range(round(within_s / POLL_S)):
         page = await client.page("/v2/deliveries", state="undelivered", per_page=1)
         undelivered = page["meta"]["total"]
         if not undelivered:
