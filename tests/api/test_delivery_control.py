@@ -165,6 +165,29 @@ async def test_pause_resume_and_cancel_say_who_and_why(api: httpx.AsyncClient, k
     ]
 
 
+async def test_undelivered_is_a_query(
+    api: httpx.AsyncClient, receiver: Receiver, everything: None
+) -> None:
+    good = await make_webhook(api, url=receiver.url)
+    bad = await make_webhook(api, url=receiver.url, events=["transfer.*"])
+    await api.post(f"/webhooks/{bad['id']}/disable")
+    event = await publish(api, COMPLETED)
+    by_webhook = {one["webhook_id"]: one["id"] for one in event["deliveries"]}
+    await settled(api, by_webhook[good["id"]])
+
+    async def listed(query: str) -> list[str]:
+        return [one["id"] for one in (await api.get(f"/deliveries?{query}")).json()["data"]]
+
+    undelivered = [by_webhook[bad["id"]]]
+    assert await listed("state=undelivered") == undelivered
+    assert await listed("reason=endpoint_disabled") == undelivered
+    assert await listed(f"webhook={bad['id']}&state=parked") == undelivered
+    assert await listed("state=succeeded") == [by_webhook[good["id"]]]
+    assert len(await listed("event_type=transfer.completed")) == 2
+    assert await listed("event_type=account.created") == []
+    assert await listed("state=undelivered&since=2099-01-01") == []
+
+
 async def test_what_was_parked_is_drained_in_order(
     api: httpx.AsyncClient, receiver: Receiver, everything: None
 ) -> None:
