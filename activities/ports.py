@@ -16,6 +16,7 @@ from activities.menu.accounts import FreezeActivities as FreezeActivities
 from activities.menu.bridges import BridgeActivities as BridgeActivities
 from activities.menu.bulk_transfers import BulkTransferActivities as BulkTransferActivities
 from activities.menu.maintenance import MaintenanceActivities as MaintenanceActivities
+from activities.menu.monitoring import MonitoringActivities as MonitoringActivities
 from activities.menu.payment_intents import PaymentIntentActivities as PaymentIntentActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities
 from activities.menu.position_watch import PositionWatchActivities as PositionWatchActivities

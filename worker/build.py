@@ -27,6 +27,7 @@ from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
 from activities.maintenance import SqlMaintenanceActivities
+from activities.monitoring import SqlMonitoringActivities
 from activities.payment_intents import ChainPaymentIntentActivities
 from activities.payments import ConnectedPaymentActivities
 from activities.position_closings import ConnectedClosingActivities
@@ -118,6 +119,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlReversalActivities(steps),
         SqlBulkTransferActivities(steps),
         SqlMaintenanceActivities(steps),
+        SqlMonitoringActivities(database, steps),
         SqlWidgetActivities(steps, partial(public_url, settings)),
         GeneratedSdkActivities(steps, SdkBuilds(), partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),

@@ -10,6 +10,7 @@ import storage.endpoint_tables
 import storage.ledger_tables
 import storage.lifecycle_tables
 import storage.maintenance_tables
+import storage.monitoring_tables
 import storage.partner_tables
 import storage.payment_intent_tables
 import storage.payment_tables
