@@ -5,6 +5,7 @@
       AccountAlreadyFrozen, AccountNotFrozen, AccountStateConflict
       TransferNotFound, TransferNotReversible, RouteUnsupported, QuoteExpired
       PositionNotFound, PositionNotOpen, PositionHasNoDebt, Undercollateralized
+      RewardsBelowGas, SlippageExceeded
       InsufficientFunds, LimitExceeded, InvalidAssetCode, InvalidAmount, SameAccount
       DuplicateRequest          the same id again, with another body
       StepFenced                a late action, after its compensation
@@ -141,6 +142,18 @@ class Undercollateralized(Refused):
     """What is put in does not cover what is to be borrowed."""
 
     code = "undercollateralized"
+
+
+class SlippageExceeded(Refused):
+    """Less would come out than is asked for at least."""
+
+    code = "slippage_exceeded"
+
+
+class RewardsBelowGas(Refused):
+    """Claiming them would cost more than they are worth."""
+
+    code = "rewards_below_gas"
 
 
 class InsufficientFunds(Refused):

@@ -26,6 +26,7 @@ from activities.connectors.sanctions import SandboxSanctions
 from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
+from activities.harvests import ConnectedHarvestActivities
 from activities.maintenance import SqlMaintenanceActivities
 from activities.monitoring import SqlMonitoringActivities
 from activities.payment_intents import ChainPaymentIntentActivities
@@ -129,6 +130,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ConnectedOpeningActivities(steps, defi),
         ConnectedClosingActivities(steps, defi),
         ConnectedWatchActivities(database, steps, defi),
+        ConnectedHarvestActivities(database, steps, defi),
         ConnectedBridgeActivities(
             database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
         ),

@@ -7,6 +7,7 @@ from typing import Final
 
 from activities.connectors.sandbox import Sandbox
 from domain.errors import ConnectorRefused
+from domain.harvest import Claimed
 from domain.money import Money
 from domain.position import (
     HUNDRED,
@@ -53,7 +54,7 @@ class DefiProtocol(ABC):
 
     @abstractmethod
     async def call_off(self, operation_id: str) -> bool:
-        """Undo an approval or a supply, or refuse it if it comes later. True if undone."""
+        """Undo an approval, a supply or an addition, or refuse it when it comes. True if undone."""
 
     @abstractmethod
     async def withdraw(
@@ -64,6 +65,18 @@ class DefiProtocol(ABC):
     @abstractmethod
     async def health(self, position: Position, faults: Faults) -> PositionHealth:
         """What its collateral and its debt are worth now. Raises Unavailable."""
+
+    @abstractmethod
+    async def rewards(self, asking_id: str, position: Position, faults: Faults) -> Money:
+        """What could be claimed. Raises ConnectorRefused, Unavailable."""
+
+    @abstractmethod
+    async def claim(self, claim_id: str, position: Position, faults: Faults) -> Claimed:
+        """Pay it out. Raises ConnectorRefused before, Unavailable any time."""
+
+    @abstractmethod
+    async def add(self, addition_id: str, position: Position, money: Money, faults: Faults) -> None:
+        """Put more into the position. Raises ConnectorRefused, Unavailable. See `call_off`."""
 
 
 class SandboxDefi(DefiProtocol):
@@ -129,9 +142,27 @@ class SandboxDefi(DefiProtocol):
             debt_usd=str(value_usd(position.debt)),
         )
 
+    async def rewards(self, asking_id: str, position: Position, faults: Faults) -> Money:
+        said = {"reward_minor": days_yield(position).amount_minor}
+        asked = {"position_id": position.id}
+        answer = await self._sandbox.do(asking_id, asked, faults, lambda: said)
+        return Money(answer["reward_minor"], position.money.asset_code)
+
+    async def claim(self, claim_id: str, position: Position, faults: Faults) -> Claimed:
+        said = {
+            "reward_minor": days_yield(position).amount_minor,
+            "tx_hash": _hash(position.chain, position.wallet_address, claim_id),
+        }
+        asked = {"position_id": position.id}
+        return Claimed(**await self._sandbox.do(claim_id, asked, faults, lambda: said))
+
+    async def add(self, addition_id: str, position: Position, money: Money, faults: Faults) -> None:
+        asked = {"position_id": position.id, "amount_minor": money.amount_minor}
+        await self._sandbox.do(addition_id, asked, faults, lambda: {})
+
 
 def days_yield(position: Position) -> Money:
-    """What a day earns; the sandbox pays by whole days, and the first one at once."""
+    """What a day earns: so much the sandbox pays for each claim, and when a position closes."""
     earned = position.money.amount_minor * Decimal(position.apy) / HUNDRED / DAYS
     return Money(int(earned.to_integral_value(ROUND_DOWN)), position.money.asset_code)
 
