@@ -18,6 +18,7 @@ from activities.closings import SqlClosingActivities
 from activities.connectors.bridge import SandboxBridge
 from activities.connectors.chain import SandboxChain
 from activities.connectors.defi import SandboxDefi
+from activities.connectors.dex import SandboxDex
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
 from activities.connectors.rail import SandboxRail
@@ -47,6 +48,7 @@ from activities.sdk_builds import SdkBuilds
 from activities.sdks import GeneratedSdkActivities
 from activities.sender import Sender
 from activities.steps import Steps
+from activities.swaps import ConnectedSwapActivities
 from activities.transfers import SqlTransferActivities
 from activities.travel_rule import ScreenedTravelRuleActivities
 from activities.webhooks import HttpWebhookActivities
@@ -131,6 +133,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         ConnectedClosingActivities(steps, defi),
         ConnectedWatchActivities(database, steps, defi),
         ConnectedHarvestActivities(database, steps, defi),
+        ConnectedSwapActivities(steps, SandboxDex(Sandbox("dex", database))),
         ConnectedBridgeActivities(
             database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
         ),
