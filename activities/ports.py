@@ -16,6 +16,7 @@ from activities.menu.accounts import FreezeActivities as FreezeActivities
 from activities.menu.bridges import BridgeActivities as BridgeActivities
 from activities.menu.bulk_transfers import BulkTransferActivities as BulkTransferActivities
 from activities.menu.harvests import HarvestActivities as HarvestActivities
+from activities.menu.key_expiry import KeyExpiryActivities as KeyExpiryActivities
 from activities.menu.maintenance import MaintenanceActivities as MaintenanceActivities
 from activities.menu.monitoring import MonitoringActivities as MonitoringActivities
 from activities.menu.payment_intents import PaymentIntentActivities as PaymentIntentActivities

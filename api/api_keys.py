@@ -17,6 +17,7 @@ from api.once import OnceOnly, Reply
 from api.paging import Pages
 from api.shapes import Data, Page, Timestamp, View
 from domain.api_keys import LIVE, SCOPES, TEST, new_key
+from runtime.key_expiry import tell_of_key
 from storage.access_tables import ApiKey
 from storage.keys import (
     KEY_ORDER,
@@ -126,7 +127,7 @@ class ApiKeyCreated(ApiKeyView):
 
 @router.post("", status_code=201)
 async def create_api_key(
-    body: ApiKeyCreate, caller: Manager, once: OnceOnly
+    body: ApiKeyCreate, caller: Manager, once: OnceOnly, shared: Shared
 ) -> Data[ApiKeyCreated]:
     """Make a key. Its text is in this answer and nowhere else."""
     _check_grant(caller, body.scopes)
@@ -145,7 +146,9 @@ async def create_api_key(
         key = new_key(LIVE if body.mode == "live" else TEST)
         return _shown_once(await make_key(session, key, terms), key)
 
-    return await once.reply(Data[ApiKeyCreated], work)
+    made = await once.reply(Data[ApiKeyCreated], work)
+    await tell_of_key(shared.temporal, made.data)
+    return made
 
 
 @router.get("")
@@ -195,7 +198,7 @@ async def update_api_key(
 
 @router.post("/{key_id}/rotate", status_code=201)
 async def rotate_api_key(
-    key_id: str, caller: Manager, once: OnceOnly, body: Rotate | None = None
+    key_id: str, caller: Manager, once: OnceOnly, shared: Shared, body: Rotate | None = None
 ) -> Data[ApiKeyCreated]:
     """Make a key with the same rights; the old one ends when the overlap does."""
     overlap = timedelta(seconds=(body or Rotate()).overlap_s)
@@ -207,7 +210,9 @@ async def rotate_api_key(
         row = await rotate_key(session, old, key, overlap=overlap, by=caller.key_id)
         return _shown_once(row, key)
 
-    return await once.reply(Data[ApiKeyCreated], work)
+    made = await once.reply(Data[ApiKeyCreated], work)
+    await tell_of_key(shared.temporal, made.data, replaced=key_id)
+    return made
 
 
 @router.post("/{key_id}/revoke")
@@ -219,7 +224,9 @@ async def revoke_api_key(key_id: str, caller: Manager, shared: Shared) -> Data[A
         await revoke_key(session, row, now=utc_now())
         return row
 
-    return Data(data=api_key_view(await shared.database.transact(work)))
+    row = await shared.database.transact(work)
+    await tell_of_key(shared.temporal, row)
+    return Data(data=api_key_view(row))
 
 
 async def _own(session: AsyncSession, key_id: str, caller: Caller) -> ApiKey:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.api_keys import digest, key_id, key_prefix
 from domain.errors import Refused
 from storage.access_tables import ApiKey, Tenant
+from storage.key_expiry import silence
 from storage.types import utc_now
 
 KEYS: Any = ApiKey.__table__  # type: ignore[attr-defined]
@@ -131,6 +132,7 @@ async def rotate_key(
     row.replaces, row.is_root = old.id, old.is_root
     old.expires_at = min(now + overlap, old.expires_at or now + overlap)
     await session.flush()
+    await silence(session, old.id, now=now)
     return row
 
 

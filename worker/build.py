@@ -28,6 +28,7 @@ from activities.connectors.sandbox import Sandbox
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
 from activities.harvests import ConnectedHarvestActivities
+from activities.key_expiry import SqlKeyExpiryActivities
 from activities.maintenance import SqlMaintenanceActivities
 from activities.monitoring import SqlMonitoringActivities
 from activities.payment_intents import ChainPaymentIntentActivities
@@ -101,6 +102,7 @@ def lifecycle_implementations(settings: Settings, database: Database) -> tuple[o
     return (
         SqlReplayActivities(database),
         SqlRotationActivities(database),
+        SqlKeyExpiryActivities(database),
         SqlRetentionActivities(database, keep=keep),
     )
 

@@ -1,7 +1,8 @@
 """Upkeep: what must be there is there, whoever died before they could start it.
 
 Makes the schedules when the worker starts, and from then on tells the engine of replays
-and rotations that nobody moves although their rows say that they are under way.
+and rotations that nobody moves although their rows say that they are under way, and of API keys
+whose end nobody was warned of.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from runtime.database import Database
+from runtime.key_expiry import watch_expiry
 from runtime.lifecycle import tell_replay, tell_rotation
 from runtime.settings import Settings
-from storage import replays, secrets
+from storage import key_expiry, replays, secrets
 from storage.types import utc_now
 from worker.schedules import ensure_schedules
 
@@ -54,9 +56,13 @@ class Upkeep:
         async with self._database.read() as session:
             jobs = await replays.jobs_to_start(session, quiet_since=now - QUIET)
             rotations = await secrets.rotations_to_tell(session, due_before=now - OVERDUE)
+            keys = await key_expiry.keys_to_warn_of(session, due_before=now - OVERDUE, now=now)
         for job in jobs:
             logger.warning("upkeep.replay_is_quiet", extra={"job": job.id})
             await tell_replay(self._temporal, job)
         for rotation in rotations:
             logger.warning("upkeep.rotation_is_due", extra={"rotation": rotation.id})
             await tell_rotation(self._temporal, rotation)
+        for key in keys:
+            logger.warning("upkeep.key_is_not_watched", extra={"key": key.id})
+            await watch_expiry(self._temporal, key)

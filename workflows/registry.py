@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 
 from workflows import sagas
+from workflows.api_key_expiry import ApiKeyExpiry
 from workflows.deliver_events import DeliverEvents
 from workflows.prune import Prune
 from workflows.reconcile import Reconcile
@@ -27,7 +28,7 @@ __all__ = ["SagaType", "all_sagas", "all_workflows", "describe", "saga_in", "sag
 ENTRY_POINTS = "sagapost.sagas"
 
 
-DELIVERY_WORKFLOWS = (DeliverEvents, ReplayEvents, RotateSecret, Prune)
+DELIVERY_WORKFLOWS = (DeliverEvents, ReplayEvents, RotateSecret, ApiKeyExpiry, Prune)
 RETRY_WORKFLOWS = (RetryDelivery, RecoverEndpoint)
 
 

@@ -15,6 +15,7 @@ import storage.account_tables
 import storage.bridge_tables
 import storage.bulk_tables
 import storage.endpoint_tables
+import storage.key_expiry
 import storage.ledger_tables
 import storage.lifecycle_tables
 import storage.maintenance_tables
