@@ -38,7 +38,12 @@ class Disable(Body):
     reason: Annotated[str, Field(min_length=1, max_length=255)] = BY_OWNER
 
 
-@router.post("/enable", responses={202: {"description": "what was parked is being drained"}})
+@router.post(
+    "/enable",
+    responses={
+        202: {"model": Told[WebhookView], "description": "what was parked is being drained"}
+    },
+)
 async def enable_webhook(
     webhook_id: str, caller: Writer, shared: Shared, response: Response, body: Enable | None = None
 ) -> Told[WebhookView]:

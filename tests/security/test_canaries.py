@@ -49,7 +49,7 @@ class Bank:
     async def shown_once(self, path: str, body: Any, **headers: str) -> Any:
         """A request whose answer shows a secret, the only time that anything does."""
         answer = await self.ask("POST", path, body, **headers)
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code in (201, 202), answer.text
         self.answers.pop()
         return answer.json()["data"]
 
