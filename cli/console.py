@@ -7,7 +7,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from runtime.settings import Settings, problems, unknown_variables
+from runtime.setting_problems import problems, unknown_variables
+from runtime.settings import Settings
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2  # Something must be corrected before it is worth trying again.

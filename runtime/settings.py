@@ -1,7 +1,6 @@
 """Settings: everything that can be set, read once from the environment and passed down."""
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -9,7 +8,6 @@ from typing import Any, Literal, Self
 from pydantic import (
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -21,9 +19,6 @@ from runtime.setting_types import Cidrs, Duration, Port, Ports, Schedule, decode
 PREFIX = "SAGAPOST_"
 LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
-
-# Not settings of a server: `sagapost trigger` reads them to find one.
-CLIENT_VARIABLES = frozenset({f"{PREFIX}API_URL", f"{PREFIX}API_KEY"})
 
 PROXY = re.compile(r"http://([^\s/@]+@)?([^\s:/@]+|\[[0-9a-fA-F:]+\]):\d{1,5}/?\Z", re.ASCII)
 HOST_AND_PORT = re.compile(r"([^\s:/]+|\[[0-9a-fA-F:]+\]):\d{1,5}\Z", re.ASCII)
@@ -230,6 +225,13 @@ class Settings(BaseSettings):
         10, "hundredths of a percent", "What a transfer costs its sender.", ge=0, le=1_000
     )
 
+    connectors: str = setting(
+        "",
+        "party=module:name, …",
+        "Real implementations of outside parties, for the sandboxes: see docs/add-a-connector.md.",
+        pattern=r"^([a-z_]+=[\w.]+:\w+(, *|$))*$",
+    )
+
     worker_workflow_tasks_max: int = setting(
         100, "tasks", "Workflow tasks that one worker runs at a time.", ge=2, le=10_000
     )
@@ -371,28 +373,3 @@ def loopback_environment(settings: Settings) -> dict[str, str]:
         for name, value in opened.items()
         if name not in settings.model_fields_set
     }
-
-
-def problems(error: ValidationError) -> list[str]:
-    """One line for each setting that is wrong, without the value of anything secret."""
-    lines = []
-    for found in error.errors(include_url=False, include_context=False):
-        text = found["msg"].removeprefix("Value error, ")
-        name = str(found["loc"][0]) if found["loc"] else ""
-        field = Settings.model_fields.get(name)
-        if field is None:
-            lines.append(text)
-            continue
-        shown = "" if field.annotation is SecretStr or not field.repr else f" ({found['input']!r})"
-        lines.append(f"{PREFIX}{name.upper()}{shown}: {text[0].lower()}{text[1:]}")
-    return lines
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Variables with our prefix that no setting reads: most likely misspelt."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | CLIENT_VARIABLES
-    return sorted(
-        name
-        for name in environment
-        if name.upper().startswith(PREFIX) and name.upper() not in known
-    )

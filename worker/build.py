@@ -17,14 +17,13 @@ from activities.bulk_transfers import SqlBulkTransferActivities
 from activities.closings import SqlClosingActivities
 from activities.connectors.bridge import SandboxBridge
 from activities.connectors.chain import SandboxChain
-from activities.connectors.defi import SandboxDefi
+from activities.connectors.defi import DefiProtocol, SandboxDefi
 from activities.connectors.dex import SandboxDex
 from activities.connectors.fx import SandboxFx
 from activities.connectors.kyc import SandboxKyc
-from activities.connectors.rail import SandboxRail
+from activities.connectors.rail import Rail, SandboxRail
 from activities.connectors.regulator import SandboxRegulator
-from activities.connectors.sanctions import SandboxSanctions
-from activities.connectors.sandbox import Sandbox
+from activities.connectors.sanctions import Sanctions, SandboxSanctions
 from activities.conversions import MarketConversionActivities
 from activities.freezes import SqlFreezeActivities
 from activities.harvests import ConnectedHarvestActivities
@@ -61,6 +60,7 @@ from runtime.links import public_url
 from runtime.policy import forward_proxy, url_policy
 from runtime.settings import Settings
 from runtime.vault import Vault
+from worker.connectors import Connectors
 from workflows.registry import all_sagas
 
 # Endpoints and tenants wait for places at our own gates, where no deadline runs; the client's
@@ -110,12 +110,13 @@ def lifecycle_implementations(settings: Settings, database: Database) -> tuple[o
 def saga_implementations(settings: Settings, database: Database) -> tuple[object, ...]:
     steps = Steps(database)
     fee = settings.transfer_fee_basis_points
-    rail = SandboxRail(Sandbox("rail", database))
-    sanctions = SandboxSanctions(Sandbox("sanctions", database))
-    defi = SandboxDefi(Sandbox("defi", database))
-    return (
+    connectors = Connectors(settings, database)
+    rail: Rail = connectors.of("rail", SandboxRail)
+    sanctions: Sanctions = connectors.of("sanctions", SandboxSanctions)
+    defi: DefiProtocol = connectors.of("defi", SandboxDefi)
+    implementations = (
         SqlSagaActivities(database, steps),
-        SqlAccountActivities(steps, SandboxKyc(Sandbox("kyc", database))),
+        SqlAccountActivities(steps, connectors.of("kyc", SandboxKyc)),
         SqlAccountChangeActivities(steps),
         SqlFreezeActivities(steps),
         SqlClosingActivities(steps),
@@ -129,24 +130,26 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         GeneratedSdkActivities(steps, SdkBuilds(), partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),
         ConnectedPaymentActivities(steps, rail),
-        ChainPaymentIntentActivities(steps, SandboxChain(Sandbox("chain", database))),
+        ChainPaymentIntentActivities(steps, connectors.of("chain", SandboxChain)),
         ScreenedTravelRuleActivities(database, steps, sanctions),
         ConnectedOpeningActivities(steps, defi),
         ConnectedClosingActivities(steps, defi),
         ConnectedWatchActivities(database, steps, defi),
         ConnectedHarvestActivities(database, steps, defi),
-        ConnectedSwapActivities(steps, SandboxDex(Sandbox("dex", database))),
+        ConnectedSwapActivities(steps, connectors.of("dex", SandboxDex)),
         ConnectedBridgeActivities(
-            database, steps, SandboxBridge(Sandbox("bridge", database)), sanctions
+            database, steps, connectors.of("bridge", SandboxBridge), sanctions
         ),
         RegulatedReportActivities(
             database,
             steps,
-            SandboxRegulator(Sandbox("regulator", database)),
+            connectors.of("regulator", SandboxRegulator),
             partial(public_url, settings),
         ),
-        MarketConversionActivities(steps, SandboxFx(Sandbox("fx", database)), fee_basis_points=fee),
+        MarketConversionActivities(steps, connectors.of("fx", SandboxFx), fee_basis_points=fee),
     )
+    connectors.check()
+    return implementations
 
 
 def reconcile_implementation(database: Database, temporal: Client) -> VisibilityReconcileActivities:

@@ -24,7 +24,8 @@ from runtime.errors import DataFolderUnusable
 from runtime.keyfile import secrets_keys
 from runtime.links import ui_url
 from runtime.logging import setup_logging
-from runtime.settings import Settings, loopback_environment, problems, unknown_variables
+from runtime.setting_problems import problems, unknown_variables
+from runtime.settings import Settings, loopback_environment
 
 ROOT = Path(__file__).parents[2]
 KEY = base64.b64encode(bytes(32)).decode()
