@@ -28,6 +28,7 @@ from activities.menu.reports import ReportActivities as ReportActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
 from activities.menu.sdks import SdkActivities as SdkActivities
 from activities.menu.swaps import SwapActivities as SwapActivities
+from activities.menu.status import StatusActivities as StatusActivities
 from activities.menu.travel_rule import TravelRuleActivities as TravelRuleActivities
 from activities.menu.widgets import WidgetActivities as WidgetActivities
 from domain.account import OpenAccountRequest

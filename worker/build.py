@@ -47,6 +47,7 @@ from activities.sagas import SqlSagaActivities
 from activities.sdk_builds import SdkBuilds
 from activities.sdks import GeneratedSdkActivities
 from activities.sender import Sender
+from activities.status import ProbingStatusActivities
 from activities.steps import Steps
 from activities.swaps import ConnectedSwapActivities
 from activities.transfers import SqlTransferActivities
@@ -126,6 +127,7 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlBulkTransferActivities(steps),
         SqlMaintenanceActivities(steps),
         SqlMonitoringActivities(database, steps),
+        ProbingStatusActivities(database, steps, partial(public_url, settings)),
         SqlWidgetActivities(steps, partial(public_url, settings)),
         GeneratedSdkActivities(steps, SdkBuilds(), partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),

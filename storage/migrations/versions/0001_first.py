@@ -17,6 +17,7 @@ import storage.payment_intent_tables
 import storage.payment_tables
 import storage.position_tables
 import storage.report_tables
+import storage.statuses
 import storage.tables
 import storage.travel_rule_tables  # noqa: F401 - registers the tables
 from storage.ledger_rules import statements
