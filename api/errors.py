@@ -47,7 +47,7 @@ CONFLICTS: Final = frozenset(
     | {"workflow_ended", "workflow_refused", "duplicate_request", "step_fenced"}
     | {"delivery_state_conflict", "replay_state_conflict", "replay_under_way", "webhook_disabled"}
     | {"rotation_under_way", "no_rotation", "key_pair_exists", "no_key_pair"}
-    | {"transfer_not_reversible", "last_key", "key_revoked"}
+    | {"transfer_not_reversible", "last_key", "key_revoked", "event_exists"}
 )
 STATUS_OF_REFUSAL: Final = {
     **dict.fromkeys(CONFLICTS, HTTPStatus.CONFLICT),

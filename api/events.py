@@ -21,6 +21,7 @@ from api.paging import InWindow, Pages
 from api.shapes import Data, Done, Page, Timestamp, View
 from domain.catalogue import EVENT_TYPES, EventData
 from domain.payload_filter import ClauseResult
+from storage.external_ids import publish_once
 from storage.filters import Match, unmatched
 from storage.listing import find_own
 from storage.outbox import EVENTS, publish
@@ -44,6 +45,10 @@ class EventPublish(Body):
     data: Annotated[
         dict[str, JsonValue], Field(examples=[EXAMPLE.model_dump(mode="json", by_alias=True)])
     ]
+    external_id: Annotated[
+        str | None,
+        Field(min_length=1, max_length=128, description="your own id of it: published once"),
+    ] = None
 
 
 class EventView(View):
@@ -54,6 +59,7 @@ class EventView(View):
     workflow_id: str | None
     workflow_url: str | None
     sequence: int | None
+    external_id: str | None
     created_at: Timestamp
 
 
@@ -99,12 +105,15 @@ def wanted_events(
     window: InWindow,
     type: Annotated[str | None, Query(max_length=128)] = None,
     workflow_id: Annotated[str | None, Query(max_length=128)] = None,
+    external_id: Annotated[str | None, Query(max_length=128)] = None,
 ) -> Select[Event]:
     query = events_of(caller.tenant_id)
     if type is not None:
         query = query.where(EVENTS.c.type == type)
     if workflow_id is not None:
         query = query.where(EVENTS.c.workflow_id == workflow_id)
+    if external_id is not None:
+        query = query.where(EVENTS.c.external_id == external_id)
     return query.where(*window.over_ids(EVENTS.c.id, "evt"))
 
 
@@ -120,18 +129,21 @@ async def list_events(
     return pages.show(listed, lambda row: EventView(**_fields(row, shared)))
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses={200: {"model": Data[EventDetail]}})
 async def publish_event(
     body: EventPublish, caller: Publisher, shared: Shared, once: OnceOnly
 ) -> Data[EventDetail]:
-    """Publish an event: it is stored, with one delivery for every webhook that wants it."""
+    """Publish an event: it is stored, with one delivery for every webhook that wants it.
+
+    Under an `external_id` that was published before it is answered with 200, and nothing is sent.
+    """
     data = checked(event_type_named(body.type), body.data)
 
     async def work(session: AsyncSession) -> Reply[Data[EventDetail]]:
-        [event_id] = await publish(session, caller.tenant_id, [(data, None)], now=utc_now())
-        row = await session.get_one(Event, event_id)
+        row, is_new = await _published(session, caller.tenant_id, body.external_id, data)
         detail = await _detail(session, row, shared)
-        return Reply(Data(data=detail), 202, {"Location": f"/v2/events/{event_id}"})
+        place = {"Location": f"/v2/events/{row.id}"}
+        return Reply(Data(data=detail), 202 if is_new else 200, place)
 
     return await once.reply(Data[EventDetail], work)
 
@@ -160,6 +172,16 @@ async def expunge_event(event_id: str, caller: Deleter, shared: Shared) -> Expun
     return Expunged(
         message=f"the content of {event_id} is expunged", cancelled_deliveries=cancelled
     )
+
+
+async def _published(
+    session: AsyncSession, tenant_id: str, external_id: str | None, data: EventData
+) -> tuple[Event, bool]:
+    """The event, and whether it is new."""
+    if external_id is not None:
+        return await publish_once(session, tenant_id, external_id, data, now=utc_now())
+    [event_id] = await publish(session, tenant_id, [(data, None)], now=utc_now())
+    return await session.get_one(Event, event_id), True
 
 
 async def _own_event(session: AsyncSession, event_id: str, caller: Caller) -> Event:
@@ -217,5 +239,6 @@ def _fields(row: Event, shared: Services) -> dict[str, Any]:
         "workflow_id": row.workflow_id,
         "workflow_url": shared.run_url(row.workflow_id) if row.workflow_id else None,
         "sequence": row.sequence,
+        "external_id": row.external_id,
         "created_at": row.created_at,
     }

@@ -4,6 +4,7 @@ They are made once, stored, and sent unchanged on every attempt. Receivers may c
 over `JSON.stringify(JSON.parse(body))`, so JavaScript must read and write them back unchanged.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
@@ -26,6 +27,22 @@ class PayloadTooLarge(Refused):
             size_bytes=size_bytes,
             size_bytes_max=PAYLOAD_BYTES_MAX,
         )
+
+
+class EventExists(Refused):
+    code: ClassVar[str] = "event_exists"
+
+    def __init__(self, external_id: str, event_id: str) -> None:
+        super().__init__(
+            f"there is an event {external_id!r} that says something else: {event_id}",
+            field="external_id",
+            event_id=event_id,
+        )
+
+
+def carries(body: bytes, data: EventData) -> bool:
+    """Whether these are the data of the event whose bytes these are."""
+    return bool(json.loads(body)["data"] == json.loads(to_json(data)))
 
 
 @dataclass(frozen=True)

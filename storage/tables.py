@@ -92,6 +92,14 @@ class Event(SQLModel, table=True):
         UniqueConstraint("workflow_id", "sequence"),
         Index("events_of_tenant", "tenant_id", "id"),
         Index("events_of_tenant_by_type", "tenant_id", "type", "id"),
+        Index(
+            "events_by_external_id",
+            "tenant_id",
+            "external_id",
+            unique=True,
+            sqlite_where=text("external_id IS NOT NULL"),
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -99,6 +107,7 @@ class Event(SQLModel, table=True):
     type: str
     workflow_id: str | None = None
     sequence: int | None = None
+    external_id: str | None = Field(default=None, description="its publisher's own id of it")
     body: bytes | None = Field(sa_type=LargeBinary, description="None once expunged")
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 

@@ -344,6 +344,25 @@ async def test_an_event_says_which_webhooks_did_not_match_and_why(
     assert reasons[later["id"]]["reason"] == "created_later"
 
 
+async def test_an_event_may_have_an_id_of_its_publishers_own(api: httpx.AsyncClient) -> None:
+    await make_webhook(api)
+    event = UNFROZEN | {"external_id": "case-7"}
+
+    first = await api.post("/events", json=event)
+    again = await api.post("/events", json=event)
+    other = await api.post("/events", json=COMPLETED | {"external_id": "case-7"})
+    too_long = await api.post("/events", json=UNFROZEN | {"external_id": "x" * 129})
+
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert first.json()["data"]["id"] == again.json()["data"]["id"]
+    assert again.headers["location"] == first.headers["location"]
+    assert "external_id" in problem_of(other, 409, "EVENT_EXISTS")
+    assert "external_id" in problem_of(too_long, 422, "VALIDATION_FAILED")
+    listed = (await api.get("/events?external_id=case-7")).json()["data"]
+    assert [one["external_id"] for one in listed] == ["case-7"]
+    assert len((await api.get("/deliveries")).json()["data"]) == 1
+
+
 async def test_the_content_of_an_event_is_expunged(api: httpx.AsyncClient) -> None:
     await make_webhook(api)
     event = await publish(api)
