@@ -1,5 +1,6 @@
 """What is changed while a claimed delivery waits for its place counts for it, at once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -131,6 +132,30 @@ async def test_a_url_changed_while_a_claim_waits_is_the_one_that_is_posted_to(
 
     await eventually(lambda: settled(house, 3))
     assert [got.path for got in receiver.got] == ["/", "/new", "/new"]
+
+
+async def test_a_retry_that_waits_for_its_place_is_parked_with_its_endpoint(
+    house: House, receiver: Hook, temporal: Client
+) -> None:
+    receiver.answer = lambda got: 500 if got.count == 1 else 10 * FRESH_FOR_S
+    endpoint = await house.endpoint(url=receiver.url, max_in_flight=1)
+    await house.publish(2)
+
+    async def one_holds_the_place_of_the_other() -> bool:
+        return len(receiver.got) == 3 and await are(house, "retrying", 2)
+
+    await eventually(one_holds_the_place_of_the_other, every_s=0.005)
+    await asyncio.sleep(3 * FRESH_FOR_S)  # The other one is due by now, and waits.
+
+    await house.database.transact(
+        lambda session: disable(session, endpoint.id, "by_owner", now=utc_now())
+    )
+
+    await eventually(lambda: settled(house, 1))
+    await eventually(lambda: are(house, "parked", 1))
+    waiting = await house.value("SELECT id FROM deliveries WHERE state = 'parked'")
+    assert await temporal.get_workflow_handle(f"delivery/{waiting}").result() == "parked"
+    assert len(receiver.got) == 3
 
 
 async def one_is_sent_and_others_wait(
