@@ -101,7 +101,8 @@ async def change(session: AsyncSession, bridge_id: str, **values: Any) -> Bridge
 
 async def day_use(session: AsyncSession, request: BridgeTransferRequest, now: datetime) -> DayUse:
     """What the account sent in the last 24 hours. Others that want to know wait for our commit."""
-    await session.get(Account, request.from_account, with_for_update=True)
+    accounts = select(Account).where(col(Account.id).in_(request.accounts))
+    await session.execute(accounts.order_by(col(Account.id)).with_for_update())
     query = select(func.coalesce(func.sum(Bridge.usd_minor), 0), func.count()).where(
         col(Bridge.from_account) == request.from_account,
         col(Bridge.created_at) > now - DAY,

@@ -8,11 +8,12 @@ Rules that keep money safe when a step's outcome is unknown (a timeout, a crash)
 
 * a compensation is registered before its action starts, and takes the action's request;
 * compensations run in reverse, each until it succeeds, and nothing interrupts them;
-* the pivot is never interrupted; after it the saga only goes forward;
+* the pivot is never interrupted; after it the saga only goes forward, unless whoever did what
+  it asked for gave that back (`turn_back`);
 * what can neither finish nor be undone is *stuck*: it waits for an operator, visibly;
 * a saga's last act is to tell how it ended, in one commit.
 
-In a saga wait by `saga.sleep`, `saga.wait_for` or `saga.approval`, never by asyncio alone: after
+In a saga wait by `saga.sleep`, `pause`, `wait_for` or `approval`, never by asyncio alone: after
 the pivot a cancel must not reach the wait.
 """
 

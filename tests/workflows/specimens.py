@@ -243,6 +243,41 @@ class Watch:
         return saga.result
 
 
+@workflow.defn(name="given_back")
+class GivenBack:
+    """An outside party gives back what the pivot did."""
+
+    @workflow.run
+    async def run(self, deed: Deed) -> dict[str, Any]:
+        async with Saga((ONE, OUTSIDE, FIVE)) as saga:
+            await saga.run(ONE, deed)
+            await saga.pivot(OUTSIDE, deed)
+            await saga.run(FIVE, deed)
+            saga.turn_back("rail_timeout", "it came back")
+        return saga.result
+
+
+@workflow.defn(name="restless")
+class Restless:
+    """Pauses until it is called, or until its time is up."""
+
+    def __init__(self) -> None:
+        self._called = False
+
+    @workflow.signal
+    def call(self) -> None:
+        self._called = True
+
+    @workflow.run
+    async def run(self, deed: Deed) -> dict[str, Any]:
+        pause = timedelta(minutes=5) if deed.rounds else SOON
+        async with Saga((ONE,)) as saga:
+            await saga.pause(pause, until=lambda: self._called, summary="until it is called")
+            await saga.run(ONE, deed)
+            saga.result = {"called": self._called}
+        return saga.result
+
+
 @workflow.defn(name="buggy")
 class Buggy:
     """Its author made a mistake after the first step."""
@@ -268,5 +303,7 @@ SPECIMENS: tuple[type, ...] = (
     Approved,
     Careless,
     Watch,
+    GivenBack,
+    Restless,
     Buggy,
 )

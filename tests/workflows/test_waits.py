@@ -92,6 +92,33 @@ async def test_cancelling_does_not_reach_a_wait_after_the_pivot(temporal: Client
         assert await handle.result() == {"approved_by": "ada"}
 
 
+@pytest.mark.parametrize(("rounds", "called"), [(0, False), (1, True)])
+async def test_a_pause_ends_with_its_time_or_with_a_signal(
+    temporal: Client, rounds: int, called: bool
+) -> None:
+    actors = Actors()
+    async with stage(temporal, actors) as on:
+        handle = await on.start("restless", rounds=rounds)
+        if called:
+            await handle.signal("call")
+
+        assert await handle.result() == {"called": called}
+
+    assert actors.calls == ["one"]
+
+
+async def test_a_cancel_ends_a_pause(temporal: Client) -> None:
+    actors = Actors()
+    async with stage(temporal, actors) as on:
+        handle = await on.start("restless", rounds=1)
+        await until(lambda: actors.begun == [handle.id])
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+
+    assert actors.calls == []
+
+
 async def test_a_long_running_saga_goes_on_in_new_runs_as_the_same_story(temporal: Client) -> None:
     actors = Actors()
     async with stage(temporal, actors) as on:

@@ -1,5 +1,6 @@
 """Bridge transfer: the tokens arrive, or they come back; they are never in two places."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -102,14 +103,29 @@ async def test_a_broadcast_whose_answer_was_lost_is_neither_paid_twice_nor_given
     assert await bank.balance(request.from_account, "USDC") == ("999.000000", "0.000000")
 
 
-async def test_a_late_arrival_counts_until_the_bridge_has_given_its_last_word(bank: Bank) -> None:
+async def test_a_late_arrival_is_asked_for_until_it_comes_and_told_once(bank: Bank) -> None:
+    """Flaw of the product: status polling that repeats `completed` events."""
     sandbox = {"bridge": Faults(confirm_after_ms=1_200)}
     request = await a_bridge(bank, confirm_within_s=10, sandbox=sandbox)
 
     ended = await bank.run("bridge_transfer", request)
 
     assert ended.state == "completed"
+    assert ended.types.count("bridge.completed") == 1
     assert "bridge.failed" not in ended.types
+    [arrived] = [
+        step["attempt"]
+        for step in (one["step"] for one in ended.told_all("workflow.step_completed"))
+        if step["name"] == "await_arrival"
+    ]
+    assert arrived > 1
+
+
+async def test_a_field_is_not_blanked_for_its_name(bank: Bank) -> None:
+    """Flaw of the product: a sanitiser that blanks what is called key, token, pan or pin."""
+    ended = await bank.run("bridge_transfer", await a_bridge(bank))
+
+    assert ended.told("bridge.initiated")["token"] == "USDC"
 
 
 async def test_a_bridge_that_refuses_leaves_the_money_where_it_was(bank: Bank) -> None:
@@ -178,6 +194,25 @@ async def test_the_limits_of_a_day_count_what_is_under_way(bank: Bank) -> None:
 
     assert [ended.state for ended in ends] == ["completed"] * 5 + ["failed", "completed"]
     assert ends[5].failure["details"]["limit"] == "per_day"
+
+
+async def test_transfers_at_the_same_time_do_not_pass_the_limit_together(bank: Bank) -> None:
+    account = await bank.account("900000.00 USDC")
+    requests = [await a_bridge(bank, from_account=account, amount="90000.00") for _ in range(8)]
+
+    ends = await asyncio.gather(*(bank.run("bridge_transfer", one) for one in requests))
+
+    assert [ended.state for ended in ends].count("completed") == 5
+    assert {ended.code for ended in ends if ended.state != "completed"} == {"limit_exceeded"}
+
+
+async def test_a_quote_that_two_want_at_once_serves_one_of_them(bank: Bank) -> None:
+    quote_id = (await bank.run("bridge_quote", a_quote())).result["quote_id"]
+    requests = [await a_bridge(bank, quote_id=quote_id) for _ in range(4)]
+
+    ends = await asyncio.gather(*(bank.run("bridge_transfer", one) for one in requests))
+
+    assert sorted(ended.state for ended in ends) == ["completed", *["failed"] * 3]
 
 
 async def test_a_quote_serves_one_transfer(bank: Bank) -> None:

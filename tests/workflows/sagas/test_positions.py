@@ -1,5 +1,6 @@
 """Positions: what is put into a protocol is in one place, and comes back as what it is worth."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -101,6 +102,16 @@ async def test_a_position_is_closed_once(bank: Bank) -> None:
     again = await close(bank, request)
 
     assert again.code == "position_not_open"
+    assert await bank.balance(request.account_uuid, "USDC") == ("1000.057534", "0.000000")
+
+
+async def test_of_two_who_close_it_at_once_one_does(bank: Bank) -> None:
+    request = await an_opening(bank)
+    await bank.run("open_position", request)
+
+    ends = await asyncio.gather(close(bank, request), close(bank, request))
+
+    assert sorted(ended.state for ended in ends) == ["completed", "failed"]
     assert await bank.balance(request.account_uuid, "USDC") == ("1000.057534", "0.000000")
 
 
