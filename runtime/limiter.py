@@ -85,10 +85,10 @@ class Limiter:
     async def ask(self, limits: Sequence[Limit], key: WarnedKey) -> Verdict:
         """Spend one token of each limit, or none of any."""
         # While one quota is asked for, what is held of another may go stale.
-        while self._lacking(limits) and not self._is_known_to_be_empty(limits):
+        while self._lacking(limits):
+            if self._is_known_to_be_empty(limits):
+                return self._verdict(limits, is_refused=True)
             await self._refill(limits, key)
-        if self._lacking(limits):
-            return self._verdict(limits, is_refused=True)
         for limit in limits:
             self._purse(limit).tokens -= 1
         return self._verdict(limits, is_refused=False)

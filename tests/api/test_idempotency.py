@@ -1,10 +1,13 @@
 import asyncio
 
 import httpx
+import pytest
 
 from api.dependencies import Services
 from storage.idempotency import ANSWERS
 from tests.api.asking import QUICK_SETUP, make_webhook, problem_of, two_accounts
+from tests.api.test_auth import UNFROZEN
+from tests.figures import Figure
 
 KEY = {"Idempotency-Key": "key-1"}
 
@@ -69,15 +72,26 @@ async def test_a_second_request_while_the_first_runs_is_409(api: httpx.AsyncClie
     assert (await first).status_code == 202
 
 
-async def test_many_at_once_have_one_effect(api: httpx.AsyncClient) -> None:
-    async def post() -> httpx.Response:
-        return await api.post("/webhooks", json=QUICK_SETUP, headers=KEY)
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_many_at_once_have_one_effect(api: httpx.AsyncClient, figure: Figure) -> None:
+    """Two hundred keys, each with fifty identical requests at the same time."""
 
-    answers = await asyncio.gather(*(post() for _ in range(20)))
+    async def post(number: int) -> httpx.Response:
+        headers = {"Idempotency-Key": f"key-{number}"}
+        return await api.post("/events", json=UNFROZEN, headers=headers)
 
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
-    assert (await api.get("/webhooks")).json()["meta"]["total"] == 1
+    made = set()
+    for number in range(200):
+        answers = await asyncio.gather(*(post(number) for _ in range(50)))
+        assert {answer.status_code for answer in answers} <= {202, 409}
+        [content] = {answer.content for answer in answers if answer.status_code == 202}
+        assert (await post(number)).content == content
+        made.add(content)
+
+    total = (await api.get("/events")).json()["meta"]["total"]
+    figure(f"200 keys, 50 requests each at once: {total} events")
+    assert total == len(made) == 200
 
 
 async def test_a_kept_answer_does_not_show_its_secret(
