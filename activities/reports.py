@@ -15,6 +15,7 @@ from activities.steps import Steps, Unit
 from domain.compliance_report import (
     Rendered,
     ReportRefused,
+    Submitted,
     check_begun,
     check_size,
     issues_in,
@@ -96,30 +97,31 @@ class RegulatedReportActivities(ReportActivities):
 
     @activity.defn
     async def submit_report(self, call: Call) -> str:
-        async def submit() -> str:
+        async def submit() -> Submitted:
             async with self._database.read() as session:
                 row = await session.get_one(ComplianceReport, call.request.report_id)
             assert row.sha256 is not None, "what is submitted was stored"
             faults = call.request.regulator_faults
             return await self._regulator.submit(call.key, row.sha256, faults)
 
-        async def submitted(unit: Unit, call: Call, reference: str) -> str:
-            return await self._submitted(unit, call, reference)
+        async def submitted(unit: Unit, call: Call, answer: Submitted) -> str:
+            return await self._submitted(unit, call, answer)
 
         return await self._steps.perform_outside(call, submit, submitted)
 
-    async def _submitted(self, unit: Unit, call: Call, reference: str) -> str:
+    async def _submitted(self, unit: Unit, call: Call, answer: Submitted) -> str:
         row = await reports.change(
             unit.session,
             call.request.report_id,
             status="submitted",
-            reference=reference,
+            reference=answer.reference,
+            regulator=answer.regulator,
             submitted_at=utc_now(),
         )
         await reports.delete_files(unit.session, row.id, "records")
         url = self._url_of(f"/v2/reports/{row.id}/download")
         unit.tell(reports.told(row, download_url=url))
-        return reference
+        return answer.reference
 
     @activity.defn
     async def withdraw_report(self, call: Call) -> Undone:

@@ -40,6 +40,7 @@ class ReportView(View):
     record_count: int
     sha256: str | None
     size_bytes: int | None
+    regulator: str | None
     reference: str | None
     failure: dict[str, JsonValue] | None
     download_url: str | None

@@ -153,6 +153,14 @@ class Rendered:
     size_bytes: int
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """Who took a report, and under which reference."""
+
+    reference: str
+    regulator: str
+
+
 def is_lei(text: str) -> bool:
     """ISO 17442: the letters as numbers, modulo 97, leave 1."""
     return int("".join(str(int(character, 36)) for character in text)) % 97 == 1

@@ -34,6 +34,7 @@ class ComplianceReport(SQLModel, table=True):
     record_count: int = 0
     sha256: str | None = None
     size_bytes: int | None = None
+    regulator: str | None = Field(default=None, description="who took it")
     reference: str | None = Field(default=None, description="the regulator's")
     workflow_id: str
     failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)

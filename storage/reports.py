@@ -153,7 +153,7 @@ def told(row: ComplianceReport, *, download_url: str) -> ComplianceReportGenerat
             "format": row.format,
             "download_url": download_url,
             "sha256": row.sha256,
-            "metadata": {"regulator": "sandbox", "reference": row.reference},
+            "metadata": {"regulator": row.regulator, "reference": row.reference},
             "deadline_at": row.deadline_at,
         }
     )

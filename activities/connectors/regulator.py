@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 
 from activities.connectors.sandbox import Sandbox
+from domain.compliance_report import Submitted
 from domain.sandbox import Faults
 
 
@@ -11,8 +12,8 @@ class Regulator(ABC):
     """Every call is idempotent by `submission_id`, which the caller made."""
 
     @abstractmethod
-    async def submit(self, submission_id: str, sha256: str, faults: Faults) -> str:
-        """Send the report; returns its reference. Raises ConnectorRefused, Unavailable."""
+    async def submit(self, submission_id: str, sha256: str, faults: Faults) -> Submitted:
+        """Send the report; says who took it, as what. Raises ConnectorRefused, Unavailable."""
 
     @abstractmethod
     async def withdraw(self, submission_id: str) -> bool:
@@ -29,15 +30,14 @@ class SandboxRegulator(Regulator):
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
-    async def submit(self, submission_id: str, sha256: str, faults: Faults) -> str:
+    async def submit(self, submission_id: str, sha256: str, faults: Faults) -> Submitted:
         answer = await self._sandbox.do(
             submission_id,
             {"sha256": sha256},
             faults,
             lambda: {"reference": f"SBX-{sha256[:16].upper()}"},
         )
-        reference: str = answer["reference"]
-        return reference
+        return Submitted(answer["reference"], regulator="sandbox")
 
     async def withdraw(self, submission_id: str) -> bool:
         return await self._sandbox.call_off(submission_id)

@@ -38,13 +38,15 @@ class MaintenanceWindow:
     async def run(self, request: MaintenanceWindowRequest) -> dict[str, Any]:
         async with Saga(STEPS, subject=("maintenance", request.maintenance_id)) as saga:
             window = await saga.run(SCHEDULE, request)
-            await saga.sleep(_until(window.starts_at), summary="until it begins")
+            await _wait(saga, window.starts_at, "until it begins")
             await saga.run(START, request)
-            await saga.sleep(_until(window.ends_at), summary="while it lasts")
+            await _wait(saga, window.ends_at, "while it lasts")
             await saga.pivot(END, request)
             saga.result = {"maintenance_id": request.maintenance_id}
         return saga.result
 
 
-def _until(moment: datetime) -> timedelta:
-    return max(moment - workflow.now(), timedelta())
+async def _wait(saga: Saga, moment: datetime, summary: str) -> None:
+    left = moment - workflow.now()
+    if left > timedelta():  # The engine takes a second over a timer of no length.
+        await saga.sleep(left, summary=summary)

@@ -59,6 +59,7 @@ async def test_what_moved_is_in_the_file_that_is_told_of(bank: Bank) -> None:
     assert told["download_url"].endswith(f"/v2/reports/{report.report_id}/download")
     assert told["record_count"] == files["file"].count(b"\r\n") - 1
     assert (told["status"], told["format"], told["framework"]) == ("submitted", "csv", "mifid_ii")
+    assert told["metadata"]["regulator"] == "sandbox"
     row = await bank.row(ComplianceReport, report.report_id)
     assert (row.status, row.size_bytes) == ("acknowledged", len(files["file"]))
 
