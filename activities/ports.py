@@ -19,6 +19,7 @@ from activities.menu.harvests import HarvestActivities as HarvestActivities
 from activities.menu.key_expiry import KeyExpiryActivities as KeyExpiryActivities
 from activities.menu.maintenance import MaintenanceActivities as MaintenanceActivities
 from activities.menu.monitoring import MonitoringActivities as MonitoringActivities
+from activities.menu.partners import PartnerActivities as PartnerActivities
 from activities.menu.payment_intents import PaymentIntentActivities as PaymentIntentActivities
 from activities.menu.payments import PaymentActivities as PaymentActivities
 from activities.menu.position_watch import PositionWatchActivities as PositionWatchActivities
@@ -27,8 +28,8 @@ from activities.menu.positions import PositionOpeningActivities as PositionOpeni
 from activities.menu.reports import ReportActivities as ReportActivities
 from activities.menu.reversals import ReversalActivities as ReversalActivities
 from activities.menu.sdks import SdkActivities as SdkActivities
-from activities.menu.swaps import SwapActivities as SwapActivities
 from activities.menu.status import StatusActivities as StatusActivities
+from activities.menu.swaps import SwapActivities as SwapActivities
 from activities.menu.travel_rule import TravelRuleActivities as TravelRuleActivities
 from activities.menu.widgets import WidgetActivities as WidgetActivities
 from domain.account import OpenAccountRequest

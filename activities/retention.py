@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.ports import RetentionActivities
 from domain.retention import Pruned, PruneRequest, Pruning
 from runtime.database import Database
-from storage import retention
+from storage import retention, sdks
 from storage.retention import PrunedEvents
 from storage.types import utc_now
 
@@ -43,6 +43,8 @@ class SqlRetentionActivities(RetentionActivities):
                 rows = await self._prune(request.what, retention.prune_answers, now)
             case Pruning.REPLAYS:
                 rows = await self._prune(request.what, retention.prune_replays, now - self._keep)
+            case Pruning.SDKS:
+                rows = await self._prune(request.what, sdks.prune_expired, now)
         activity.logger.info("retention.pruned", extra=rows)
         return Pruned(request.what, rows)
 

@@ -33,6 +33,7 @@ TAGS: Final = {
     "replays": "Send again what was told before, as a job.",
     "compliance reports": "Files of what moved, as they were submitted to a regulator.",
     "events": "What happened, in the words that webhooks are sent.",
+    "partners": "Companies that build on the bank, and their first keys.",
     "sdks": "Client packages, generated from this very document.",
     "widgets": "Scripts that partners' pages load.",
     "api keys": "Keys of this tenant.",

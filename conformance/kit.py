@@ -1,6 +1,7 @@
 """Visit every point of a saga, a few dozen runs at a time, and report what is wrong."""
 
 import asyncio
+import base64
 import inspect
 import random
 import time
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -26,6 +28,7 @@ from workflows.registry import all_sagas
 from workflows.saga_type import SagaType
 
 AT_ONCE = 32
+SETTINGS = Settings(secrets_key=SecretStr(base64.b64encode(bytes(32)).decode()))
 # Determinism is for the replay tests: here modules are not imported anew for every run.
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
@@ -255,7 +258,7 @@ async def open_kit(
         temporal,
         task_queue=runner.queue,
         workflows=[saga.workflow for saga in sagas.values()],
-        activities=activity_methods(saga_implementations(Settings(), database)),
+        activities=activity_methods(saga_implementations(SETTINGS, database)),
         workflow_runner=SANDBOX,
         interceptors=[Injector(runner.cases), ErrorsAsFailures()],
     ):

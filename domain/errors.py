@@ -11,7 +11,7 @@
       StepFenced                a late action, after its compensation
       ComplianceRejected        a check that the law asks for did not clear it
       PartnerNotFound, PartnerNotActive, TierNotAllowed
-      LanguageUnsupported, GenerationNotFound
+      LanguageUnsupported, GenerationNotFound, MissingDocuments, AssessmentFailed
       NothingCompleted          of many things asked for at once, none could be done
       ConnectorRefused          an outside party answered, and the answer was no
     Unavailable                 an outside party did not answer: worth another try
@@ -237,6 +237,23 @@ class TierNotAllowed(Refused):
 
     def __init__(self, tier: str, what: str) -> None:
         super().__init__(f"the tier {tier} does not include {what}", tier=tier)
+
+
+class MissingDocuments(Refused):
+    code = "missing_documents"
+
+    def __init__(self, tier: str, missing: list[Any]) -> None:
+        text = f"the tier {tier} also requires {', '.join(missing)}"
+        super().__init__(text, missing=missing)
+
+
+class AssessmentFailed(Refused):
+    """The applicant's side is not up to it."""
+
+    code = "assessment_failed"
+
+    def __init__(self, shortcomings: tuple[str, ...]) -> None:
+        super().__init__(f"it will not do: {', '.join(shortcomings)}", shortcomings=shortcomings)
 
 
 class GenerationNotFound(Refused):

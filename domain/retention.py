@@ -10,6 +10,7 @@ class Pruning(StrEnum):
     EVENTS = "events"
     ANSWERS = "idempotency_keys"
     REPLAYS = "replay_jobs"
+    SDKS = "sdk_generations"
 
 
 @dataclass(frozen=True)

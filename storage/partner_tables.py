@@ -33,11 +33,31 @@ class Partner(SQLModel, table=True):
     own_tenant_id: str | None = Field(default=None, description="where its own things are")
     sandbox_tenant_id: str | None = None
     webhook_id: str | None = None
+    approved_by: str | None = Field(default=None, description="the key of who approved it")
     generation_id: str | None = None
     workflow_id: str
     failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     applied_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     onboarded_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class PartnerKeyGrant(SQLModel, table=True):
+    """Leave to make a partner's key of one mode, once, when somebody is there to see it.
+
+    No key exists before that: there is no moment at which one would have to be kept.
+    """
+
+    __tablename__ = "partner_key_grants"
+    __table_args__ = (
+        CheckConstraint("mode IN ('live','test')", "grant_mode"),
+        CheckConstraint("state IN ('open','used','revoked')", "grant_state"),
+    )
+
+    partner_id: str = Field(foreign_key="partners.id", primary_key=True)
+    mode: str = Field(primary_key=True)
+    tenant_id: str = Field(description="where the key will be good")
+    state: str = "open"
+    key_id: str | None = None
 
 
 class WidgetDeployment(SQLModel, table=True):

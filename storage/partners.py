@@ -1,15 +1,19 @@
 """The partners table: who builds on the bank, and how far each has come."""
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import PartnerNotActive, PartnerNotFound
+from domain.errors import DuplicateRequest, PartnerNotActive, PartnerNotFound
 from domain.partner import TIERS, Module, Tier
-from storage.partner_tables import Partner
+from domain.partner_onboarding import PartnerOnboardingRequest
+from domain.saga import SagaInfo
+from storage.partner_tables import Partner, PartnerKeyGrant
 
 PARTNERS: Any = Partner.__table__  # type: ignore[attr-defined]
+GRANTS: Any = PartnerKeyGrant.__table__  # type: ignore[attr-defined]
 PARTNER_ORDER = (PARTNERS.c.id,)
 GONE = ("rejected", "deactivated")
 
@@ -32,6 +36,68 @@ async def lock_active(session: AsyncSession, tenant_id: str, partner_id: str) ->
     if row.status != "active":
         raise PartnerNotActive(partner_id, row.status)
     return row
+
+
+async def ensure_partner(
+    session: AsyncSession, saga: SagaInfo, request: PartnerOnboardingRequest
+) -> None:
+    """The row as the API accepted it; made here when no API did. Raises DuplicateRequest."""
+    row = await session.get(Partner, request.partner_id)
+    if row is None:
+        row = partner_row(request, tenant_id=saga.tenant_id, workflow_id=saga.workflow_id)
+        session.add(row)
+        await session.flush()
+    if row.workflow_id != saga.workflow_id:
+        raise DuplicateRequest(f"{request.partner_id} is the id of another partner")
+
+
+def partner_row(request: PartnerOnboardingRequest, *, tenant_id: str, workflow_id: str) -> Partner:
+    return Partner(
+        id=request.partner_id,
+        tenant_id=tenant_id,
+        application_id=request.application_id,
+        organization_name=request.organization_name,
+        tier=request.tier,
+        modules=list(request.modules),
+        workflow_id=workflow_id,
+    )
+
+
+async def change(session: AsyncSession, partner_id: str, **values: Any) -> Partner:
+    row = await session.get_one(Partner, partner_id, with_for_update=True)
+    for name, value in values.items():
+        setattr(row, name, value)
+    await session.flush()
+    return row
+
+
+async def tick(session: AsyncSession, partner_id: str, *items: str) -> None:
+    """Note on the partner's list what is done."""
+    row = await session.get_one(Partner, partner_id, with_for_update=True, populate_existing=True)
+    row.checklist = row.checklist | dict.fromkeys(items, True)
+    await session.flush()
+
+
+async def grant_key(
+    session: AsyncSession, partner_id: str, mode: Literal["live", "test"], tenant_id: str
+) -> None:
+    session.add(PartnerKeyGrant(partner_id=partner_id, mode=mode, tenant_id=tenant_id))
+    await session.flush()
+
+
+async def revoke_grant(
+    session: AsyncSession, partner_id: str, mode: Literal["live", "test"]
+) -> None:
+    """Nobody can have used it: the partner was not active."""
+    grant = await session.get_one(PartnerKeyGrant, (partner_id, mode), with_for_update=True)
+    grant.state = "revoked"
+    await session.flush()
+
+
+async def lock_grants(session: AsyncSession, partner_id: str) -> Sequence[PartnerKeyGrant]:
+    """All of a partner's, locked until the commit: the live one, then the one of the sandbox."""
+    query = select(PartnerKeyGrant).where(GRANTS.c.partner_id == partner_id)
+    return (await session.scalars(query.order_by(GRANTS.c.mode).with_for_update())).all()
 
 
 def tier_of(partner: Partner) -> Tier:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, or_, select
+from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -88,3 +88,16 @@ async def mark_purged(
         raise GenerationNotFound(generation_id)
     row.purged_at = row.purged_at or now
     await session.flush()
+
+
+async def prune_expired(session: AsyncSession, *, before: datetime, most: int = 100) -> int:
+    """Delete the packages of generations that expired before then, and say of how many."""
+    query = select(GENERATIONS.c.id).where(
+        GENERATIONS.c.expires_at < before, GENERATIONS.c.purged_at.is_(None)
+    )
+    expired = (await session.scalars(query.limit(most))).all()
+    for generation_id in expired:
+        await remove(session, generation_id)
+    gone = update(GENERATIONS).where(GENERATIONS.c.id.in_(expired))
+    await session.execute(gone.values(purged_at=before))
+    return len(expired)

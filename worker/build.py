@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 
 from temporalio.client import Client
 
@@ -20,7 +20,7 @@ from activities.connectors.chain import SandboxChain
 from activities.connectors.defi import DefiProtocol, SandboxDefi
 from activities.connectors.dex import SandboxDex
 from activities.connectors.fx import SandboxFx
-from activities.connectors.kyc import SandboxKyc
+from activities.connectors.kyc import Kyc, SandboxKyc
 from activities.connectors.rail import Rail, SandboxRail
 from activities.connectors.regulator import SandboxRegulator
 from activities.connectors.sanctions import Sanctions, SandboxSanctions
@@ -30,6 +30,8 @@ from activities.harvests import ConnectedHarvestActivities
 from activities.key_expiry import SqlKeyExpiryActivities
 from activities.maintenance import SqlMaintenanceActivities
 from activities.monitoring import SqlMonitoringActivities
+from activities.partner_webhooks import PartnerWebhooks
+from activities.partners import CheckedPartnerActivities
 from activities.payment_intents import ChainPaymentIntentActivities
 from activities.payments import ConnectedPaymentActivities
 from activities.position_closings import ConnectedClosingActivities
@@ -112,12 +114,13 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
     steps = Steps(database)
     fee = settings.transfer_fee_basis_points
     connectors = Connectors(settings, database)
+    kyc: Kyc = connectors.of("kyc", SandboxKyc)
     rail: Rail = connectors.of("rail", SandboxRail)
     sanctions: Sanctions = connectors.of("sanctions", SandboxSanctions)
     defi: DefiProtocol = connectors.of("defi", SandboxDefi)
     implementations = (
         SqlSagaActivities(database, steps),
-        SqlAccountActivities(steps, connectors.of("kyc", SandboxKyc)),
+        SqlAccountActivities(steps, kyc),
         SqlAccountChangeActivities(steps),
         SqlFreezeActivities(steps),
         SqlClosingActivities(steps),
@@ -128,6 +131,9 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
         SqlMaintenanceActivities(steps),
         SqlMonitoringActivities(database, steps),
         ProbingStatusActivities(database, steps, partial(public_url, settings)),
+        CheckedPartnerActivities(
+            steps, kyc, sanctions, partner_webhooks(settings), public_url(settings, "/v2")
+        ),
         SqlWidgetActivities(steps, partial(public_url, settings)),
         GeneratedSdkActivities(steps, SdkBuilds(), partial(public_url, settings)),
         ConnectedRailActivities(steps, rail),
@@ -152,6 +158,11 @@ def saga_implementations(settings: Settings, database: Database) -> tuple[object
     )
     connectors.check()
     return implementations
+
+
+def partner_webhooks(settings: Settings) -> PartnerWebhooks:
+    """The key at rest is read when the first secret is sealed: most processes never need it."""
+    return PartnerWebhooks(url_policy(settings), cache(lambda: Vault(secrets_keys(settings))))
 
 
 def reconcile_implementation(database: Database, temporal: Client) -> VisibilityReconcileActivities:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from domain.errors import LanguageUnsupported
 from domain.ids import new_uuid
 from domain.sdk import PurgeSdkRequest, SdkGenerationRequest
 from storage.partner_tables import Artifact, SdkGeneration, SdkPackage
-from storage.sdks import packages_of
+from storage.sdks import packages_of, prune_expired
+from storage.types import utc_now
 from tests.workflows.sagas.bank import Bank, Outcome
 from tests.workflows.sagas.test_widget_deployment import a_partner
 
@@ -120,6 +122,21 @@ async def test_a_purged_generation_is_gone_and_purging_again_changes_nothing(ban
 
     assert (await bank.row(SdkGeneration, request.generation_id)).purged_at is not None
     assert await bank.row(Artifact, package.sha256) is None
+
+
+async def test_what_has_expired_is_pruned_and_what_has_not_stays(bank: Bank) -> None:
+    partner = await a_partner(bank)
+    old, young = an_sdk(partner, modules=("events",)), an_sdk(partner, modules=("events",))
+    for one in (old, young):
+        await bank.run("sdk_generation", one)
+    expired_at = utc_now() - timedelta(seconds=1)
+    await bank.change(SdkGeneration, old.generation_id, expires_at=expired_at)
+
+    pruned = await bank.database.transact(lambda session: prune_expired(session, before=utc_now()))
+
+    assert pruned == 1
+    assert await bank.row(SdkPackage, (old.generation_id, "python")) is None
+    assert await content_of(bank, young)
 
 
 async def test_what_never_was_cannot_be_purged(bank: Bank) -> None:
