@@ -191,6 +191,8 @@ async def one_of_each(api: httpx.AsyncClient) -> dict[str, str]:
     window = await first_of(api, "/maintenance-windows")
     await start_example(api, "compliance_report")
     report = await first_of(api, "/reports")
+    partner = await a_partner(api)
+    package = await a_package(api, partner)
     return {
         "account_id": account,
         "transfer_id": transfer["uuid"],
@@ -203,11 +205,36 @@ async def one_of_each(api: httpx.AsyncClient) -> dict[str, str]:
         "key_id": key["id"],
         "window_id": window["id"],
         "report_id": report["id"],
+        "partner_id": partner,
+        **package,
         "tenant_id": DEFAULT_TENANT,
         "type": "transfer",
         "id": transfer["uuid"],
         "name": "transfer",
     }
+
+
+async def a_partner(api: httpx.AsyncClient) -> str:
+    """One whose application waits for a person, for good."""
+    documents = ("certificate_of_incorporation", "proof_of_address")
+    body = {
+        "organization_name": "Corner Books",
+        "tier": "growth",
+        "documents": [{"kind": kind, "sha256": "0f" * 32} for kind in documents],
+    }
+    answer = await api.post("/partners", json=body)
+    assert answer.status_code == 202, answer.text
+    partner_id: str = answer.json()["data"]["id"]
+    return partner_id
+
+
+async def a_package(api: httpx.AsyncClient, partner_id: str) -> dict[str, str]:
+    body = {"partner_id": partner_id, "modules": ["accounts"]}
+    answer = await api.post("/workflows/sdk_generation", json=body, params={"wait": 30})
+    assert answer.status_code == 201, answer.text
+    generation = answer.json()["data"]["result"]["sdk_generation_id"]
+    [package] = (await api.get(f"/sdks/{generation}")).json()["data"]["packages"]
+    return {"generation_id": generation, "file": package["file"]}
 
 
 async def start_example(api: httpx.AsyncClient, saga: str) -> None:
