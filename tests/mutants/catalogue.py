@@ -11,6 +11,8 @@ OPERATORS = "tests/workflows/test_operators.py"
 STEPS = "tests/activities/test_steps.py"
 LEDGER = "tests/storage/test_ledger.py"
 RACES = "tests/storage/test_ledger_races.py"
+LAST_LOOKS = "tests/workflows/test_last_looks.py"
+REPLAYS = "tests/workflows/test_replay_events.py"
 SOUND = "tests/conformance/test_kit.py -k sound"
 
 
@@ -220,5 +222,26 @@ MUTANTS = (
         "return Shift(debited=amount, needs=amount)",
         "return Shift(debited=amount)",
         f"{LEDGER} -k not_there_cannot_be_moved",
+    ),
+    Mutant(
+        "what waits for its place is sent with what was loaded long ago",
+        "activities/last_looks.py",
+        "if time.monotonic() - loaded.opened_at_s < FRESH_FOR_S:",
+        "if loaded:",
+        f"{LAST_LOOKS} -k signs_what_is_not_sent_yet",
+    ),
+    Mutant(
+        "a dead letter that is replayed has a single try",
+        "storage/replays.py",
+        "attempts_before=DELIVERIES.c.attempts,",
+        "attempts_before=0,",
+        f"{REPLAYS} -k whole_retry_schedule",
+    ),
+    Mutant(
+        "a paused delivery that is claimed is sent all the same",
+        "domain/last_look.py",
+        "if found.hold == PAUSED:",
+        "if found.hold == PAUSED and is_probe:",
+        f"{LAST_LOOKS} -k paused_while_it_waits",
     ),
 )
