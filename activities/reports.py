@@ -104,24 +104,7 @@ class RegulatedReportActivities(ReportActivities):
             faults = call.request.regulator_faults
             return await self._regulator.submit(call.key, row.sha256, faults)
 
-        async def submitted(unit: Unit, call: Call, answer: Submitted) -> str:
-            return await self._submitted(unit, call, answer)
-
-        return await self._steps.perform_outside(call, submit, submitted)
-
-    async def _submitted(self, unit: Unit, call: Call, answer: Submitted) -> str:
-        row = await reports.change(
-            unit.session,
-            call.request.report_id,
-            status="submitted",
-            reference=answer.reference,
-            regulator=answer.regulator,
-            submitted_at=utc_now(),
-        )
-        await reports.delete_files(unit.session, row.id, "records")
-        url = self._url_of(f"/v2/reports/{row.id}/download")
-        unit.tell(reports.told(row, download_url=url))
-        return answer.reference
+        return await self._steps.perform_outside(call, submit, _submitted)
 
     @activity.defn
     async def withdraw_report(self, call: Call) -> Undone:
@@ -129,7 +112,17 @@ class RegulatedReportActivities(ReportActivities):
             withdrawn = await self._regulator.withdraw(call.key)
             return Undone(UndoStatus.EXECUTED) if withdrawn else NOTHING_TO_UNDO
 
-        return await self._steps.undo_outside(call, withdraw, _nothing_here)
+        return await self._steps.undo_outside(call, withdraw, _forget_submission)
+
+    @activity.defn
+    async def publish_report(self, call: Call) -> None:
+        await self._steps.perform(call, self._publish)
+
+    async def _publish(self, unit: Unit, call: Call) -> None:
+        row = await unit.session.get_one(ComplianceReport, call.request.report_id)
+        await reports.delete_files(unit.session, row.id, "records")
+        url = self._url_of(f"/v2/reports/{row.id}/download")
+        unit.tell(reports.told(row, download_url=url))
 
     @activity.defn
     async def await_acknowledgement(self, call: Call) -> None:
@@ -203,7 +196,22 @@ async def _delete(unit: Unit, call: Call, kind: str) -> Undone:
     return Undone(UndoStatus.EXECUTED) if deleted else NOTHING_TO_UNDO
 
 
-async def _nothing_here(unit: Unit, call: Call) -> Undone:
+async def _submitted(unit: Unit, call: Call, answer: Submitted) -> str:
+    await reports.change(
+        unit.session,
+        call.request.report_id,
+        status="submitted",
+        reference=answer.reference,
+        regulator=answer.regulator,
+        submitted_at=utc_now(),
+    )
+    return answer.reference
+
+
+async def _forget_submission(unit: Unit, call: Call) -> Undone:
+    """That it was withdrawn is the regulator's to say."""
+    nobody = {"reference": None, "regulator": None, "submitted_at": None}
+    await reports.change(unit.session, call.request.report_id, status="stored", **nobody)
     return NOTHING_TO_UNDO
 
 

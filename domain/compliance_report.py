@@ -82,7 +82,7 @@ class ComplianceReportRequest(SagaRequest):
     period_to: date
     format: Format = "csv"
     lei: Annotated[str, Field(pattern=r"^[A-Z0-9]{18}[0-9]{2}$")] | None = None
-    submit_within_s: Annotated[int, Field(ge=1, le=604_800)] | None = None
+    submit_within_s: Annotated[int, Field(ge=1, le=604_800)] = 3_600
     sandbox: dict[str, Faults] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

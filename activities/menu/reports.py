@@ -51,12 +51,17 @@ class ReportActivities(ABC):
     @activity.defn
     @abstractmethod
     async def submit_report(self, call: Call) -> str:
-        """Send it, tell `compliance.report.generated`, and return the regulator's reference."""
+        """Send it, and return the regulator's reference."""
 
     @activity.defn
     @abstractmethod
     async def withdraw_report(self, call: Call) -> Undone:
         """Take it back, or make the regulator refuse it if it comes late."""
+
+    @activity.defn
+    @abstractmethod
+    async def publish_report(self, call: Call) -> None:
+        """Tell `compliance.report.generated`: from here on the file stays."""
 
     @activity.defn
     @abstractmethod

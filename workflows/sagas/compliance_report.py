@@ -1,12 +1,12 @@
 """Compliance report: what moved in a period, as a file, to a regulator.
 
-    collect ──► validate ──► render ──► store ──► submit ★ ──► await acknowledgement
+    collect ──► validate ──► render ──► store ──► submit ──► publish ★ ──► await acknowledgement
        │            │           │         │          │
-    discard ◄───────┴──────── delete ◄─ delete ◄─ withdraw ◄── refused, silent, expired, cancelled
+    discard ◄───────┴──────── delete ◄─ delete ◄─ withdraw ◄── refused, expired, cancelled
 
-Submitting is the pivot: what a regulator has taken is kept for good. One that does not answer is
-asked five times; then the report is withdrawn before anything is deleted, so that a late
-submission is refused.
+What is told of can be downloaded for good, so publishing is the pivot. A regulator that does not
+answer is asked until the deadline; then the report is withdrawn before anything is deleted, so
+that a late submission is refused.
 """
 
 from dataclasses import replace
@@ -29,11 +29,11 @@ SUBMIT = Step(
     compensation=ReportActivities.withdraw_report,
     outside=True,
     undo_first=True,  # While it may still be taken, its file stays.
-    attempts_max=5,
 )
+PUBLISH = Step(ReportActivities.publish_report)
 AWAIT = Step(ReportActivities.await_acknowledgement, outside=True, stuck_after=timedelta(days=1))
 
-STEPS = (COLLECT, VALIDATE, RENDER, STORE, SUBMIT, AWAIT)
+STEPS = (COLLECT, VALIDATE, RENDER, STORE, SUBMIT, PUBLISH, AWAIT)
 EXAMPLE = ComplianceReportRequest(
     period_from=date(2026, 1, 1), period_to=date(2026, 1, 31), lei="529900T8BM49AURSDO55"
 )
@@ -44,14 +44,15 @@ EXAMPLES = (replace(EXAMPLE, framework="mica", format="xml"),)
 class ComplianceReport:
     @workflow.run
     async def run(self, request: ComplianceReportRequest) -> dict[str, Any]:
-        window = timedelta(seconds=request.submit_within_s) if request.submit_within_s else None
+        window = timedelta(seconds=request.submit_within_s)
         subject = ("report", request.report_id)
         async with Saga(STEPS, subject=subject, deadline=window) as saga:
             count = await saga.run(COLLECT, request)
             await saga.run(VALIDATE, request)
             await saga.run(RENDER, request)
             sha256 = await saga.run(STORE, request)
-            reference = await saga.pivot(SUBMIT, request)
+            reference = await saga.run(SUBMIT, request)
+            await saga.pivot(PUBLISH, request)
             await saga.run(AWAIT, request)
             saga.result = {
                 "report_id": request.report_id,

@@ -93,13 +93,43 @@ async def test_a_regulator_that_stalls_and_loses_its_answer_gets_one_report(bank
     assert ended.steps["await_acknowledgement"] == "done"
 
 
-async def test_a_regulator_that_never_answers_is_given_up_and_the_draft_deleted(bank: Bank) -> None:
-    report = of_today(sandbox=regulator(unavailable=1_000))
+async def test_a_regulator_that_never_answers_is_given_up_at_the_deadline(bank: Bank) -> None:
+    report = of_today(sandbox=regulator(unavailable=1_000), submit_within_s=2)
 
     ended = await bank.run("compliance_report", report)
 
-    assert ended.code == "regulator_unavailable"
+    assert ended.state == "timed_out"
+    assert ended.told("workflow.timeout")["timed_out_step"] == "submit_report"
+    assert "compliance.report.generated" not in ended.types
     assert await files_of(bank, report) == {}
+    assert (await bank.row(ComplianceReport, report.report_id)).status == "expired"
+
+
+async def test_a_report_that_was_taken_unheard_is_withdrawn_before_its_file_goes(
+    bank: Bank,
+) -> None:
+    """It was done, and every answer lost: only the regulator knows."""
+    report = of_today(sandbox=regulator(lose_answer=1_000), submit_within_s=2)
+
+    ended = await bank.run("compliance_report", report)
+
+    assert ended.state == "timed_out"
+    undone = ended.told("workflow.compensation_executed")["compensations"]
+    assert (undone[0]["action"], undone[0]["status"]) == ("withdraw_report", "executed")
+    assert await files_of(bank, report) == {}
+
+
+async def test_a_report_can_be_called_off_while_the_regulator_is_silent(bank: Bank) -> None:
+    report = of_today(sandbox=regulator(unavailable=1_000))
+    handle = await bank.start("compliance_report", report)
+    await bank.until_state(ComplianceReport, report.report_id, "stored")
+    await handle.cancel()
+
+    ended = await bank.end_of(handle)
+
+    assert ended.state == "cancelled"
+    assert await files_of(bank, report) == {}
+    assert (await bank.row(ComplianceReport, report.report_id)).status == "cancelled"
 
 
 async def test_no_report_without_what_the_jurisdiction_asks_for(bank: Bank) -> None:
