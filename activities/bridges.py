@@ -53,7 +53,7 @@ class ConnectedBridgeActivities(BridgeActivities):
     async def quote_bridge(self, call: StepCall[BridgeTransferRequest]) -> BridgeQuote:
         if call.request.quote_id is not None:
             return await self._steps.perform(call, _open)
-        quote_id = f"quote_{call.request.id}"
+        quote_id = f"quote_{call.request.bridge_id}"
         return await self._steps.perform_outside(call, self._asking(call, quote_id), _keep_and_open)
 
     @activity.defn
@@ -160,12 +160,14 @@ async def _keep_and_open(
     unit: Unit, call: StepCall[BridgeTransferRequest], quote: BridgeQuote
 ) -> BridgeQuote:
     request, tenant_id = call.request, call.saga.tenant_id
+    await bridges.check_new(unit.session, request.bridge_id)
     await bridges.add_quote(unit.session, tenant_id, request.route, request.money, quote)
     return await _open_at(unit, call, quote.quote_id)
 
 
 async def _open(unit: Unit, call: StepCall[BridgeTransferRequest]) -> BridgeQuote:
     assert call.request.quote_id is not None
+    await bridges.check_new(unit.session, call.request.bridge_id)
     return await _open_at(unit, call, call.request.quote_id)
 
 

@@ -12,7 +12,6 @@ from domain.errors import (
     AccountFrozen,
     ConnectorRefused,
     InsufficientFunds,
-    SlippageExceeded,
 )
 from domain.ledger import Direction, JournalEntry, Posting, bank_account_id, ledger_account_id
 from domain.saga import StepCall
@@ -55,7 +54,7 @@ class ConnectedSwapActivities(SwapActivities):
             faults = bridged.request.faults("dex")
             try:
                 return await self._dex.swap(call.key, bridged.received, bridged.min_output, faults)
-            except (ConnectorRefused, SlippageExceeded) as refused:
+            except ConnectorRefused as refused:
                 return Swapped("bridged_unswapped", reason=refused.reason_code)
 
         swapped = await self._steps.perform_outside(call, swap, _swapped)

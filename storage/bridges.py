@@ -55,12 +55,15 @@ async def use_quote(
     return BridgeQuote(row.id, row.fee_minor, row.expires_at)
 
 
+async def check_new(session: AsyncSession, bridge_id: str) -> None:
+    """Raises DuplicateRequest."""
+    if await session.get(Bridge, bridge_id) is not None:
+        raise DuplicateRequest(f"{bridge_id} is the id of another bridge transfer")
+
+
 async def open_bridge(
     session: AsyncSession, saga: SagaInfo, request: BridgeTransferRequest, quote: BridgeQuote
 ) -> Bridge:
-    """Raises DuplicateRequest."""
-    if await session.get(Bridge, request.bridge_id) is not None:
-        raise DuplicateRequest(f"{request.bridge_id} is the id of another bridge transfer")
     said = await kept(session, saga.workflow_id)
     credited = request.credited_account
     recipient = request.recipient_address

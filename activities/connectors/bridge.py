@@ -1,11 +1,10 @@
 """Bridges: what carries tokens from one chain to another. The port, and its sandbox."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import Literal
 
-from activities.connectors.sandbox import Sandbox
+from activities.connectors.sandbox import Sandbox, sandbox_hash
 from domain.bridge import QUOTE_VALID, Arrival, BridgeQuote, Route, bridge_fee, check_quote
 from domain.errors import ConnectorRefused
 from domain.money import Money
@@ -29,7 +28,7 @@ class Bridge(ABC):
     ) -> str:
         """Send the tokens and return the hash on their own chain.
 
-        Raises QuoteExpired and ConnectorRefused before, Unavailable any time. An expired quote is
+        Raises ConnectorRefused(quote_expired, …) before, Unavailable any time. An expired quote is
         refused when the submission first comes, never when it is asked for again.
         """
 
@@ -74,7 +73,7 @@ class SandboxBridge(Bridge):
     ) -> str:
         def accept() -> dict[str, str]:
             check_quote(quote, utc_now())
-            return {"tx_hash": _hash(route.from_chain, submission_id)}
+            return {"tx_hash": sandbox_hash(route.from_chain, submission_id)}
 
         answer = await self._sandbox.do(submission_id, _asked(route, money), faults, accept)
         tx_hash: str = answer["tx_hash"]
@@ -102,7 +101,7 @@ class SandboxBridge(Bridge):
         """Write down how it ended; whoever comes second gets what the first one wrote."""
         said = {
             "outcome": outcome,
-            "tx_hash": _hash(outcome, submission_id),
+            "tx_hash": sandbox_hash(outcome, submission_id),
             "confirmations": confirmations if outcome == "arrived" else 0,
         }
         answer = await self._sandbox.do(f"{submission_id}/end", {}, NO_FAULTS, lambda: said)
@@ -117,7 +116,3 @@ def _asked(route: Route, money: Money) -> dict[str, str | int]:
         "asset_code": money.asset_code,
         "amount_minor": money.amount_minor,
     }
-
-
-def _hash(*parts: str) -> str:
-    return f"0x{hashlib.sha256('/'.join(parts).encode()).hexdigest()}"

@@ -1,10 +1,9 @@
 """Chains: networks that a payment is submitted to and confirmed by. The port, and its sandbox."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from datetime import timedelta
 
-from activities.connectors.sandbox import Sandbox
+from activities.connectors.sandbox import Sandbox, sandbox_hash
 from domain.money import Money
 from domain.sandbox import Faults
 
@@ -31,17 +30,16 @@ class SandboxChain(Chain):
         self._sandbox = sandbox
 
     async def submit(self, submission_id: str, network: str, money: Money, faults: Faults) -> str:
-        digest = hashlib.sha256(f"{network}/{submission_id}".encode()).hexdigest()
+        tx_hash = sandbox_hash(network, submission_id)
         request = {
             "network": network,
             "amount_minor": money.amount_minor,
             "asset_code": money.asset_code,
         }
         answer = await self._sandbox.do(
-            submission_id, request, faults, lambda: {"tx_hash": f"0x{digest}"}
+            submission_id, request, faults, lambda: {"tx_hash": tx_hash}
         )
-        tx_hash: str = answer["tx_hash"]
-        return tx_hash
+        return str(answer["tx_hash"])
 
     async def confirmations(self, submission_id: str, *, wanted: int, faults: Faults) -> int:
         age = await self._sandbox.age(submission_id)

@@ -1,11 +1,10 @@
 """DeFi protocols: lending, staking, pools. The port, and its sandbox with fixed yields."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Final
 
-from activities.connectors.sandbox import Sandbox
+from activities.connectors.sandbox import Sandbox, sandbox_hash
 from domain.errors import ConnectorRefused
 from domain.harvest import Claimed
 from domain.money import Money
@@ -106,7 +105,7 @@ class SandboxDefi(DefiProtocol):
             "amount_minor": request.money.amount_minor,
             "borrowed_minor": request.debt.amount_minor if request.debt else 0,
         }
-        said = {"tx_hash": _hash(request.chain, wallet, supply_id)}
+        said = {"tx_hash": sandbox_hash(request.chain, wallet, supply_id)}
         answer = await self._sandbox.do(supply_id, asked, faults, lambda: said)
         tx_hash: str = answer["tx_hash"]
         return tx_hash
@@ -121,7 +120,7 @@ class SandboxDefi(DefiProtocol):
 
         def give_back() -> dict[str, str | int]:
             returned = seized(position, slip) if liquidate else with_a_days_yield(position)
-            tx_hash = _hash(position.chain, position.wallet_address, withdrawal_id)
+            tx_hash = sandbox_hash(position.chain, position.wallet_address, withdrawal_id)
             return {
                 "returned_minor": returned,
                 "tx_hash": tx_hash,
@@ -151,7 +150,7 @@ class SandboxDefi(DefiProtocol):
     async def claim(self, claim_id: str, position: Position, faults: Faults) -> Claimed:
         said = {
             "reward_minor": days_yield(position).amount_minor,
-            "tx_hash": _hash(position.chain, position.wallet_address, claim_id),
+            "tx_hash": sandbox_hash(position.chain, position.wallet_address, claim_id),
         }
         asked = {"position_id": position.id}
         return Claimed(**await self._sandbox.do(claim_id, asked, faults, lambda: said))
@@ -184,7 +183,3 @@ def seized(position: Position, slip: Decimal) -> int:
     left = max(Decimal(0), worth - value_usd(position.debt) * PENALTY)
     part = left / worth if worth else Decimal(0)
     return int((position.money.amount_minor * part).to_integral_value(ROUND_DOWN))
-
-
-def _hash(*parts: str) -> str:
-    return f"0x{hashlib.sha256('/'.join(parts).encode()).hexdigest()}"

@@ -1,11 +1,10 @@
 """Exchanges on a chain: swapping one token for another. The port, and its sandbox."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from decimal import ROUND_UP, Decimal
 from typing import Final
 
-from activities.connectors.sandbox import Sandbox
+from activities.connectors.sandbox import Sandbox, sandbox_hash
 from domain.errors import SlippageExceeded
 from domain.money import Money
 from domain.position import value_usd
@@ -25,7 +24,7 @@ class Dex(ABC):
 
     @abstractmethod
     async def swap(self, swap_id: str, sold: Money, least: Money, faults: Faults) -> Swapped:
-        """Swap for no less than `least`. Raises SlippageExceeded, ConnectorRefused, Unavailable."""
+        """Swap for no less than `least`. Raises ConnectorRefused, Unavailable."""
 
     @abstractmethod
     async def call_off(self, swap_id: str) -> bool:
@@ -57,7 +56,7 @@ class SandboxDex(Dex):
                 "outcome": "swapped",
                 "output_minor": quote.output_minor,
                 "price_impact_percent": quote.price_impact_percent,
-                "tx_hash": f"0x{hashlib.sha256(swap_id.encode()).hexdigest()}",
+                "tx_hash": sandbox_hash(swap_id),
             }
 
         asked = _asked(sold, least.asset_code) | {"least_minor": least.amount_minor}

@@ -5,6 +5,7 @@ the same ever after, and an operation that was called off before it came is refu
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import ConnectorRefused, Unavailable
+from domain.errors import ConnectorRefused, Refused, Unavailable
 from domain.sandbox import Faults
 from runtime.database import Database
 from storage.tables import ConnectorOperation
@@ -29,7 +30,10 @@ class Sandbox:
     async def do(
         self, operation_id: str, request: dict[str, Any], faults: Faults, answer: Callable[[], Any]
     ) -> dict[str, Any]:
-        """Do an operation once and return its answer. Raises ConnectorRefused or Unavailable."""
+        """Do an operation once and return its answer. Raises ConnectorRefused or Unavailable.
+
+        Where `answer` refuses, that is the answer ever after.
+        """
         await asyncio.sleep(faults.delay_ms / 1000)
 
         async def work(session: AsyncSession) -> tuple[str, dict[str, Any]]:
@@ -37,8 +41,7 @@ class Sandbox:
             if row.calls <= faults.unavailable:
                 return "unavailable", {}
             if row.state == "new":
-                row.state = "refused" if faults.refuse else "done"
-                row.answer = {} if faults.refuse else answer()
+                row.state, row.answer = _first_answer(faults, answer)
                 row.updated_at = utc_now()
             if row.calls <= faults.unavailable + faults.lose_answer:
                 return "unavailable", {}
@@ -48,8 +51,9 @@ class Sandbox:
         if state == "unavailable":
             raise Unavailable(f"{self.name}_unavailable", f"the sandbox {self.name} did not answer")
         if state != "done":
-            code = faults.refuse or f"{self.name}_called_off"
-            raise ConnectorRefused(code, f"the sandbox {self.name} refused: {code}")
+            code = found.get("code", f"{self.name}_called_off")
+            text = found.get("text", f"the sandbox {self.name} refused: {code}")
+            raise ConnectorRefused(code, text, **found.get("details", {}))
         return found
 
     async def call_off(self, operation_id: str) -> bool:
@@ -95,3 +99,17 @@ class Sandbox:
         return ConnectorOperation(
             connector=self.name, operation_id=operation_id, state=state, request=request
         )
+
+
+def _first_answer(faults: Faults, answer: Callable[[], Any]) -> tuple[str, dict[str, Any]]:
+    if faults.refuse:
+        return "refused", {"code": faults.refuse}
+    try:
+        return "done", answer()
+    except Refused as no:
+        return "refused", {"code": no.reason_code, "text": str(no), "details": no.details}
+
+
+def sandbox_hash(*parts: str) -> str:
+    """A hash as chains give one, which says that no chain did. Same parts, same hash."""
+    return f"sandbox:0x{hashlib.sha256('/'.join(parts).encode()).hexdigest()}"

@@ -8,12 +8,14 @@ The bridge is the pivot: it undoes itself if it fails. What has arrived stays: i
 not give the minimum for it, the account keeps the bridged tokens, and that is what is told.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from temporalio import workflow
 
 from activities.ports import SwapActivities
 from domain.money import Money
+from domain.sandbox import Faults
 from domain.swap import BridgedSwap, CrossChainSwapRequest, EndedSwap, Swapped, least_output
 from workflows.saga import CHILD, Saga
 from workflows.steps import Step, named
@@ -31,6 +33,8 @@ EXAMPLE = CrossChainSwapRequest(
     from_asset="USDC",
     to_asset="ETH",
 )
+# The market moves too far: the account keeps what was bridged.
+EXAMPLES = (replace(EXAMPLE, sandbox={"dex": Faults(slip_percent="5")}),)
 
 
 @workflow.defn(name="cross_chain_swap")

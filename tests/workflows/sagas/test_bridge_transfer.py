@@ -72,7 +72,7 @@ async def test_what_does_not_arrive_in_time_is_given_back(bank: Bank) -> None:
     assert told["failure_reason"] == "bridge_timeout"
     assert told["error_details"]["code"] == "BRIDGE_TIMEOUT"
     assert told["refund_status"] == "refunded"
-    assert told["refund_tx_hash"].startswith("0x")
+    assert told["refund_tx_hash"].startswith("sandbox:0x")
     assert "bridge.completed" not in ended.types
     undone = ended.told("workflow.compensation_executed")
     assert [one["action"] for one in undone["compensation_actions"]] == [

@@ -31,7 +31,7 @@ async def test_tokens_are_bridged_and_swapped(bank: Bank) -> None:
     assert (told["input_amount"], told["output_amount"]) == ("600.000000", "0.19949880")
     assert told["min_output_amount_minor"] <= told["output_amount_minor"]
     assert told["price_impact_percent"] == "0.0006"
-    assert told["swap_tx_hash"].startswith("0x")
+    assert told["swap_tx_hash"].startswith("sandbox:0x")
     assert told["metadata"] == {"desk": "7"}
     bridged = await bank.outcome(f"bridge_transfer/{request.id}-bridge")
     assert bridged.told("bridge.completed")["bridge_tx_id"] == told["bridge_tx_id"]
@@ -114,7 +114,7 @@ async def test_a_swap_that_was_given_up_is_refused_when_it_comes(bank: Bank) -> 
     ended = await bank.run("cross_chain_swap", request)
 
     operation = await bank.row(ConnectorOperation, ("dex", f"{ended.workflow_id}/swap_bridged"))
-    assert operation.state == "called_off"
+    assert operation.state == "refused"
 
 
 async def test_what_was_spent_before_it_could_be_swapped_stays_spent(bank: Bank) -> None:

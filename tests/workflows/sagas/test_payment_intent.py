@@ -29,7 +29,7 @@ async def test_an_authorised_payment_is_confirmed_and_given_a_receipt(bank: Bank
     assert created["status"] == "created"
     assert completed["merchant"] == {"id": "mer_1", "display_name": "Corner Books"}
     assert (completed["status"], completed["confirmations"]) == ("confirmed", 12)
-    assert completed["tx_hash"].startswith("0x")
+    assert completed["tx_hash"].startswith("sandbox:0x")
     assert completed["receipt_id"] == ended.result["receipt_id"]
     assert await bank.balance(intent.payer_account, "USDC") == ("75.090000", "0.000000")
 
