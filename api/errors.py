@@ -20,7 +20,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import to_json
 from sqlalchemy.exc import (
@@ -31,12 +30,11 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import compile_path
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Refused
 
-METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:sagapost:problem:"
 RETRY_AFTER_S: Final = 2
@@ -282,15 +280,11 @@ def _field_of(location: Sequence[str | int], within: str) -> str:
 
 
 def _methods_for(request: Request) -> list[str]:
-    """Every method that this path has. The framework tells those of the first route only."""
-    matching = [
-        route
-        for route in request.app.routes
-        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE
-    ]
-    path = matching[0].path if matching else ""
-    methods = {method for route in matching if route.path == path for method in route.methods or ()}
-    return [method for method in METHODS if method in methods]
+    """Every method of this very path: `/x/current` has not those of `/x/{id}`."""
+    paths = request.app.openapi()["paths"]
+    matching = [path for path in paths if compile_path(path)[0].match(request.url.path)]
+    exact = min(matching, key=lambda path: path.count("{"), default=None)
+    return [method.upper() for method in paths.get(exact, ())]
 
 
 def _of_status(error: HTTPException) -> ApiError:

@@ -24,11 +24,13 @@ from api.auth import Caller
 from api.dependencies import Services, Shared
 from api.errors import ApiError, refusal
 from api.once import Once, OnceOnly, Reply
-from domain.errors import Refused
+from domain.errors import AccountNotFound, Refused
 from domain.saga import ENDED, SagaRequest, SagaState
 from runtime.starting import start_run
 from storage import ledger
 from storage.accepting import accept, find_accepted
+from storage.ledger_tables import Account
+from storage.listing import find_own
 from storage.tables import SagaRun
 
 START_WITHIN: Final = timedelta(seconds=3)
@@ -44,9 +46,10 @@ Render = Callable[[AsyncSession, SagaRun], Awaitable[Body]]
 class Order:
     """A saga that a caller asks for. `request` is what the engine gets; `kept` stays with us.
 
-    `accounts` are the customer accounts it needs, by the field that named each; `check` says no
-    before anything is written. `row` makes the row of the resource that it is about, where it has
-    one. `completed_status` is what its outcome is answered with if it completed.
+    `accounts` are the customer accounts that move money, and `subjects` those that it is about, by
+    the field that named each; `check` says no before anything is written. `row` makes the row of
+    the resource that it is about, where it has one. `completed_status` is what its outcome is
+    answered with if it completed.
     """
 
     saga_type: str
@@ -55,6 +58,7 @@ class Order:
     location: str
     kept: dict[str, Any] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
+    subjects: dict[str, str] = field(default_factory=dict)
     check: Callable[[AsyncSession], Awaitable[None]] | None = None
     row: Callable[[str], SQLModel] | None = None
     completed_status: int = 201
@@ -192,3 +196,6 @@ async def _check_accounts(session: AsyncSession, order: Order, caller: Caller) -
             await ledger.check_accounts(session, caller.tenant_id, [account_id])
         except Refused as refused:
             raise refusal(refused, field=name) from None
+    for name, account_id in order.subjects.items():
+        if await find_own(session, Account, account_id, caller.tenant_id) is None:
+            raise refusal(AccountNotFound(account_id), field=name)

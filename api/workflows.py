@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Annotated
@@ -33,7 +33,9 @@ Reader = Annotated[Caller, Depends(Allowed("read", "workflows.read", "workflows.
 Starter = Annotated[Caller, Depends(Allowed("write", "workflows.start"))]
 
 # Input fields that name customer accounts, in any workflow.
-ACCOUNT_FIELDS = ("from_account", "to_account", "account_uuid")
+PAYING_FIELDS = ("from_account", "to_account", "payer_account")
+# It may be frozen, or closed: that is the workflow's own to judge.
+SUBJECT_FIELDS = ("account_uuid",)
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", re.ASCII)
 
 
@@ -198,7 +200,8 @@ def order_for(saga: SagaType, given: dict[str, JsonValue], *, within: str) -> Or
         request=request,
         summary=_summary(saga, request),
         location=f"/v2/workflows/{saga.name}/{request.id}",
-        accounts=_accounts(request, within),
+        accounts=_accounts(request, PAYING_FIELDS, within),
+        subjects=_accounts(request, SUBJECT_FIELDS, within),
     )
 
 
@@ -229,15 +232,16 @@ def _field(name: str, within: str) -> str:
 
 def _summary(saga: SagaType, request: SagaRequest) -> str:
     money = getattr(request, "money", None)
-    accounts = " → ".join(f"…{account_id[-4:]}" for account_id in _accounts(request, "").values())
+    named = _accounts(request, PAYING_FIELDS + SUBJECT_FIELDS, "")
+    accounts = " → ".join(f"…{account_id[-4:]}" for account_id in named.values())
     words = [saga.name.replace("_", " "), str(money or ""), accounts]
     return " ".join(word for word in words if word)
 
 
-def _accounts(request: SagaRequest, within: str) -> dict[str, str]:
+def _accounts(request: SagaRequest, names: Sequence[str], within: str) -> dict[str, str]:
     return {
         _field(name, within): str(getattr(request, name))
-        for name in ACCOUNT_FIELDS
+        for name in names
         if getattr(request, name, None)
     }
 

@@ -208,3 +208,12 @@ async def test_absent_routes_and_methods_have_the_same_shape(api: httpx.AsyncCli
     wrong = await api.delete("/transfers")
     problem_of(wrong, 405, "METHOD_NOT_ALLOWED")
     assert "GET" in wrong.headers["allow"]
+
+
+async def test_a_path_tells_its_own_methods_and_not_those_of_a_wider_one(
+    api: httpx.AsyncClient,
+) -> None:
+    current, any_key = await api.put("/api-keys/current"), await api.put("/api-keys/x")
+
+    assert current.headers["allow"] == "GET"
+    assert any_key.headers["allow"] == "GET, PATCH"
