@@ -14,6 +14,7 @@ from cli import (
     api,
     demo,
     doctor,
+    events,
     listen,
     migrate,
     new_saga,
@@ -21,13 +22,14 @@ from cli import (
     sagas,
     secrets,
     settings,
+    tour,
     trigger,
     up,
     worker,
 )
 
 COMMANDS = (
-    *(demo, up, listen, trigger, new_saga, sagas, doctor, settings, secrets, openapi),
+    *(demo, tour, up, listen, trigger, new_saga, sagas, doctor, settings, events, secrets, openapi),
     *(migrate, worker, api),
 )
 

@@ -64,7 +64,12 @@ VISIBLE: Final = re.compile(r"[\x21-\x7e]+\Z", re.ASCII)
 
 
 def new_key(prefix: str = LIVE) -> str:
-    body = f"{prefix}_{_random(ID_CHARACTERS)}_{_random(SECRET_CHARACTERS)}"
+    return key_with_id(_random(ID_CHARACTERS), prefix)
+
+
+def key_with_id(id: str, prefix: str = LIVE) -> str:
+    """A key of this form with a secret of its own: of a key that there is, a wrong guess."""
+    body = f"{prefix}_{id}_{_random(SECRET_CHARACTERS)}"
     return f"{body}_{_checksum(body)}"
 
 

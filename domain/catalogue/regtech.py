@@ -79,7 +79,7 @@ class ComplianceViolationDetected(RegtechEvent):
 
     event_type = "compliance.violation.detected"
     description = "Sent when a posting breaks a rule, with what was done about it."
-    producer = "the rules over postings"
+    producer = "TransactionMonitoring"
 
     violation_id: str
     framework: str
