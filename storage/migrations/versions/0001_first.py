@@ -1,37 +1,25 @@
-"""The first schema: every table, and the rules of the books."""
+"""The first schema: every table, and the rules of the books, in each database's own words.
+
+The statements stand in `0001_first.{dialect}.sql` and change no more: what tables and rules become
+after a release is the next migration's.
+"""
+
+from pathlib import Path
 
 from alembic import op
-from sqlmodel import SQLModel
-
-import storage.account_tables
-import storage.bridge_tables
-import storage.bulk_tables
-import storage.endpoint_tables
-import storage.key_expiry
-import storage.ledger_tables
-import storage.lifecycle_tables
-import storage.maintenance_tables
-import storage.monitoring_tables
-import storage.partner_tables
-import storage.payment_intent_tables
-import storage.payment_tables
-import storage.position_tables
-import storage.report_tables
-import storage.statuses
-import storage.tables
-import storage.travel_rule_tables  # noqa: F401 - registers the tables
-from storage.ledger_rules import statements
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+BETWEEN_STATEMENTS = "\n--;\n"
+
 
 def upgrade() -> None:
     connection = op.get_bind()
-    SQLModel.metadata.create_all(connection)
-    for statement in statements(connection.dialect.name):
+    script = Path(__file__).with_suffix(f".{connection.dialect.name}.sql").read_text()
+    for statement in script.split(BETWEEN_STATEMENTS):
         connection.exec_driver_sql(statement)
 
 
