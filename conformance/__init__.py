@@ -13,7 +13,7 @@ it asks the books, the stories and the engine whether all is as it must be.
 
 A saga's module may say more, where its EXAMPLE is not enough:
 
-    BEFORE                 the sagas whose examples must have run first
+    BEFORE                 names of the sagas whose examples must have run first
     EXAMPLES               more requests, so that together they come to every step
     BEARS_FAILED_CHILDREN  those of them that complete although a child failed
 """

@@ -3,10 +3,11 @@
 Every run has a tenant of its own. Ids of the example stand for ids of that world: an account that
 the example names is opened and given money, and a partner is on board; where the example names what
 another saga makes (a `transfer_uuid`, a `position_id`), that saga's example is run first, and
-before an `unfreeze_…` the `freeze_…`. A module whose saga needs more than that declares BEFORE,
-example requests of other sagas that must have run.
+before an `unfreeze_…` the `freeze_…`. A module whose saga needs more than that declares BEFORE, the
+names of sagas whose examples must have run.
 """
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -174,7 +175,9 @@ def _given(world: World, accounts: Sequence[str], asset: str) -> Iterator[Postin
 def needs(saga: SagaType, example: SagaRequest, sagas: Mapping[str, SagaType]) -> list[SagaType]:
     """Which sagas must have run before this one's example makes sense, in order."""
     opposite = sagas.get(saga.name.removeprefix("un")) if saga.name.startswith("un") else None
-    found = [opposite] if opposite is not None else []
+    declared: tuple[str, ...] = getattr(inspect.getmodule(saga.workflow), "BEFORE", ())
+    found = [sagas[name] for name in declared]
+    found += [opposite] if opposite is not None else []
     for name, _ in texts_in(example):
         made = MADE_FIELD.match(name)
         if made is None or name == PARTNER_FIELD or ACCOUNT_FIELD.search(name):

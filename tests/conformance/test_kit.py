@@ -73,3 +73,11 @@ def needed(saga: SagaType) -> list[str]:
 async def check(temporal: Client, sqlite: Database, saga: SagaType) -> Report:
     async with open_kit(temporal, sqlite.url, more=[saga]) as kit:
         return await kit.check(saga)
+
+
+def test_what_a_module_declares_runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loyalty_bonus, "BEFORE", ("open_account", "deposit"), raising=False)
+
+    found = needs(SOUND, loyalty_bonus.EXAMPLE, all_sagas())
+
+    assert [saga.name for saga in found] == ["open_account", "deposit"]
