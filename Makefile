@@ -22,7 +22,7 @@ help:
 	@echo "make bench        deliveries and transfers, against their ceilings"
 	@echo "make conformance  every saga, every crash point, pairs of faults too"
 	@echo "make mutants      seeded bugs, each of which the suite must catch"
-	@echo "make security     the long security tests"
+	@echo "make security     the long tests: security, the API, the tour twice"
 	@echo "make lock         requirements.lock, after a change of constraints.txt"
 
 install: $(INSTALLED)

@@ -5,7 +5,9 @@ import io
 import json
 from collections.abc import Sequence
 from typing import Final
-from xml.etree.ElementTree import (  # nosec B405 - it writes, and parses nothing
+
+# It writes, and parses nothing.
+from xml.etree.ElementTree import (  # nosec B405
     Element,
     SubElement,
     indent,

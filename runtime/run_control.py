@@ -21,6 +21,8 @@ from storage.tables import SagaRun
 
 ASKED_FOR: Final = timedelta(seconds=5)
 ANSWERED_WITHIN: Final = timedelta(seconds=10)
+# The SDK's words for an update that came with the first task, before the run set its handlers.
+NOT_LISTENING: Final = "expected but not found"
 
 
 class RunEnded(Refused):
@@ -91,6 +93,9 @@ async def ask(
         cause = failed.cause
         code = cause.type if isinstance(cause, ApplicationError) else None
         text = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        if NOT_LISTENING in text:
+            just_begun = f"{run.workflow_id} has only just begun: try again"
+            raise RunRefused(just_begun, "not_awaited") from None
         raise RunRefused(text, code) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         raise NoWorkerAnswers(f"no worker answers for {run.workflow_id}: try again") from None

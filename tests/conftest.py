@@ -112,5 +112,6 @@ def worker(temporal: Client, queue: str, implementations: Sequence[object]) -> W
         activities=activity_methods(implementations),
         workflow_runner=workflow_runner(),
         interceptors=[ErrorsAsFailures()],
+        debug_mode=True,  # A busy machine is no deadlock.
         max_cached_workflows=0,  # Replay from history at every step: catches non-determinism.
     )

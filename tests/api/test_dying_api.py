@@ -19,7 +19,7 @@ from tests.figures import Figure
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("working")]
+pytestmark = [pytest.mark.security, pytest.mark.timeout(300), pytest.mark.usefixtures("working")]
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ async def test_a_transfer_is_followed_to_its_end(api: httpx.AsyncClient, working
 async def test_a_refused_transfer_tells_why(api: httpx.AsyncClient, working: None) -> None:
     body = await two_accounts(api) | {"amount": "5000.00"}
 
-    answer = await api.post("/transfers?wait=10", json=body)
+    answer = await api.post("/transfers?wait=30", json=body)
 
     assert answer.status_code == 200
     transfer = answer.json()["data"]

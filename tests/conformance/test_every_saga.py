@@ -1,6 +1,10 @@
-"""Every saga, at every point where something can go wrong, with every single fault there."""
+"""Every saga, at points where something can go wrong: each refusal, and one in six of the faults.
+
+`make conformance` visits all of them (CONFORMANCE_ONE_IN=1 does so here).
+"""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from tests.figures import Figure
 from workflows.registry import all_sagas
 
 POINTS = Path(__file__).parents[1] / "data" / "conformance_points.json"
+ONE_IN = int(os.environ.get("CONFORMANCE_ONE_IN", "6"))
 COMMITTED: dict[str, int] = json.loads(POINTS.read_text())
 
 
@@ -22,11 +27,11 @@ async def test_no_single_fault_breaks(
     name: str, temporal: Client, sqlite: Database, figure: Figure
 ) -> None:
     async with open_kit(temporal, sqlite.url) as kit:
-        report = await kit.check(all_sagas()[name])
+        report = await kit.check(all_sagas()[name], one_in=ONE_IN)
 
     figure(str(report))
     assert not report.violations, "\n".join(report.violations)
-    assert report.points >= COMMITTED.get(name, 1), fewer(name, report.points)
+    assert report.points >= COMMITTED.get(name, 1) // ONE_IN, fewer(name, report.points)
 
 
 def fewer(name: str, points: int) -> str:

@@ -1,4 +1,4 @@
-"""What `make conformance` adds: PostgreSQL, and pairs of faults."""
+"""What `make conformance` adds: every single fault, pairs of them, and PostgreSQL."""
 
 import os
 
@@ -7,6 +7,7 @@ from temporalio.client import Client
 
 from conformance import open_kit
 from runtime.database import Database
+from tests.conformance.test_every_saga import COMMITTED, fewer
 from tests.figures import Figure
 from workflows.registry import all_sagas
 
@@ -25,3 +26,4 @@ async def test_no_pair_of_faults_breaks_on_either_database(
 
     figure(f"{report}, {PAIRS} pairs, seed {SEED}")
     assert not report.violations, "\n".join(report.violations)
+    assert report.points - PAIRS >= COMMITTED.get(name, 1), fewer(name, report.points - PAIRS)

@@ -33,6 +33,16 @@ BODY = b'{"event_id":"evt_1","data":{"name":"M\xc3\xbcller","amount":"50.00"}}'
 NOW = datetime.now(UTC).replace(microsecond=0)  # The libraries of others read the real clock.
 SECRET = new_secret()
 KEY = SigningKey(SECRET, NOW)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _begin_now() -> None:
+    """In a long run of all tests this module is imported long before it runs."""
+    global NOW, KEY  # noqa: PLW0603
+    NOW = datetime.now(UTC).replace(microsecond=0)
+    KEY = SigningKey(SECRET, NOW)
+
+
 HOUR = timedelta(hours=1)
 
 utf8_json = st.text(st.characters(exclude_categories=["Cs"])).map(

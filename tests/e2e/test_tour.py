@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.security, pytest.mark.timeout(400)]
 
 
 async def test_the_tour_is_whole_twice_in_a_row(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ async def test_a_week_of_looking_every_hour_is_several_short_histories_and_one_s
     assert story.count("workflow.started") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.security
 @pytest.mark.timeout(300)
 async def test_a_thousand_idle_workflows_cost_nothing_and_each_still_listens(
     temporal: Client, sqlite: Database
