@@ -1,22 +1,17 @@
 """API keys that end: warned of at 30, 7 and 1 days, once each, in virtual time."""
 
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from temporalio import activity
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -24,9 +19,7 @@ from activities.key_expiry import SqlKeyExpiryActivities
 from domain.api_keys import new_key
 from domain.key_expiry import KeyExpiryRequest
 from runtime.database import Database
-from runtime.embedded import SEARCH_ATTRIBUTES
 from runtime.key_expiry import expiry_workflow_id
-from runtime.temporal import CONVERTER
 from storage.access_tables import ApiKey
 from storage.key_expiry import keys_to_warn_of
 from storage.keys import NewKey, make_key, revoke_key, rotate_key
@@ -35,23 +28,7 @@ from storage.types import utc_now
 from tests.conftest import TENANT, worker
 from workflows.api_key_expiry import ApiKeyExpiry
 
-TEST_SERVER = Path(sys.executable).parent / "temporal-test-server"
 DAY = timedelta(days=1)
-
-
-@pytest_asyncio.fixture
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(TEST_SERVER), data_converter=CONVERTER
-    ) as environment:
-        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace=environment.client.namespace,
-                search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword),
-            )
-        )
-        yield environment
 
 
 async def a_key(database: Database, ends_in: timedelta | None, **changed: Any) -> ApiKey:

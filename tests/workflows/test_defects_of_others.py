@@ -1,12 +1,10 @@
 """Defects found in other senders that no test elsewhere would notice here."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import select
 from temporalio.client import Client
 
@@ -15,7 +13,6 @@ from runtime.database import Database
 from runtime.settings import Settings
 from storage.tables import Delivery
 from storage.types import utc_now
-from tests.conftest import fresh_database
 from tests.hooks import hook
 from tests.lifecycle import House, eventually, lifecycle_settings, own_queue, sending
 
@@ -25,12 +22,6 @@ HANGS_S = 4.0
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return lifecycle_settings(tmp_path, delivery_lease="1s")
-
-
-@pytest_asyncio.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with fresh_database(settings.resolved_database_url) as database:
-        yield House(database)
 
 
 async def test_the_lock_on_what_is_being_sent_outlasts_the_receivers_time(

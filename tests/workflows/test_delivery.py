@@ -17,9 +17,8 @@ from domain.control import DeliveryStateConflict
 from runtime.delivery_control import DeliveryControl
 from runtime.settings import Settings
 from storage.redelivery import By
-from tests.conftest import fresh_database
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings, own_queue, sending
+from tests.lifecycle import House, eventually, lifecycle_settings, sending
 
 BY = By("key_ops", "asked for on the phone")
 LONG = "1h,1h"
@@ -31,33 +30,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with fresh_database(settings.resolved_database_url) as database:
-        yield House(database)
-
-
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> str:
-    return own_queue(monkeypatch)
-
-
-@pytest_asyncio.fixture
-async def running(
-    house: House, temporal: Client, settings: Settings, queue: str
-) -> AsyncIterator[None]:
-    async with sending(house, temporal, settings, queue):
-        yield
-
-
-@pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Hook]:
     async with hook() as receiver:
         yield receiver
-
-
-@pytest.fixture
-def control(house: House, temporal: Client) -> DeliveryControl:
-    return DeliveryControl(house.database, temporal)
 
 
 @pytest.mark.usefixtures("running")

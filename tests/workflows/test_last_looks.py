@@ -20,13 +20,14 @@ from storage.health import disable, enable
 from storage.redelivery import By
 from storage.tables import Endpoint
 from storage.types import utc_now
-from tests.conftest import fresh_database
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings, own_queue, sending
+from tests.lifecycle import House, eventually, lifecycle_settings
 
 BY = By("key_ops", "asked for on the phone")
 HELD_S = 2.0  # Long enough to change something meanwhile, however busy the machine is.
 assert HELD_S > 5 * FRESH_FOR_S
+
+pytestmark = pytest.mark.usefixtures("running")
 
 
 @pytest.fixture
@@ -35,30 +36,11 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with fresh_database(settings.resolved_database_url) as database:
-        yield House(database)
-
-
-@pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Hook]:
     """It takes its time over the first one, and those behind it wait for their turn."""
     async with hook() as receiver:
         receiver.answer = lambda _: HELD_S if len(receiver.got) == 1 else 200
         yield receiver
-
-
-@pytest.fixture
-def control(house: House, temporal: Client) -> DeliveryControl:
-    return DeliveryControl(house.database, temporal)
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def running(
-    house: House, temporal: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[None]:
-    async with sending(house, temporal, settings, own_queue(monkeypatch)):
-        yield
 
 
 async def test_a_secret_rotated_while_a_claim_waits_signs_what_is_not_sent_yet(

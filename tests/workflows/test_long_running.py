@@ -1,20 +1,14 @@
 """What runs for months: its history stays short, and a thousand of it idle cost nothing."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -26,9 +20,8 @@ from domain.monitoring import WatchRequest
 from domain.saga import SagaRequest
 from domain.status import StatusMonitorRequest
 from runtime.database import Database
-from runtime.embedded import SEARCH_ATTRIBUTES
 from runtime.settings import Settings
-from runtime.temporal import CONVERTER, activity_methods, workflow_runner
+from runtime.temporal import activity_methods, workflow_runner
 from storage.keys import NewKey, make_key
 from storage.tables import Event, SagaRun
 from storage.types import utc_now
@@ -37,25 +30,9 @@ from worker.build import saga_implementations
 from workflows.api_key_expiry import ApiKeyExpiry
 from workflows.registry import saga_workflows
 
-TEST_SERVER = Path(sys.executable).parent / "temporal-test-server"
 HISTORY_EVENTS_MAX = 2_000
 A_WEEK_OF_HOURS = 168
 IDLE = 1_000
-
-
-@pytest_asyncio.fixture
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(TEST_SERVER), data_converter=CONVERTER
-    ) as environment:
-        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace=environment.client.namespace,
-                search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword),
-            )
-        )
-        yield environment
 
 
 @pytest.mark.timeout(180)

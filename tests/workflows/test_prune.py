@@ -19,7 +19,7 @@ from runtime.database import Database
 from runtime.settings import Settings
 from storage.types import utc_now
 from tests.conftest import worker
-from tests.lifecycle import House, eventually, lifecycle_settings, own_queue
+from tests.lifecycle import House, eventually, lifecycle_settings
 from worker.schedules import RETENTION_SCHEDULE, ensure_schedule, retention_schedule
 from workflows.prune import Prune
 
@@ -30,11 +30,6 @@ MONTHS_LATER = timedelta(days=90)
 @pytest.fixture
 def house(sqlite: Database) -> House:
     return House(sqlite)
-
-
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> str:
-    return own_queue(monkeypatch)
 
 
 @pytest_asyncio.fixture

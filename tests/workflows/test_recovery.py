@@ -20,9 +20,8 @@ from storage import health
 from storage.health import Parked
 from storage.redelivery import By
 from storage.types import utc_now
-from tests.conftest import fresh_database
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings, own_queue, sending
+from tests.lifecycle import House, eventually, lifecycle_settings
 
 BY = By("key_ops", "the receiver is mended")
 BALANCE = "account.balance_updated"
@@ -34,28 +33,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with fresh_database(settings.resolved_database_url) as database:
-        yield House(database)
-
-
-@pytest_asyncio.fixture
-async def running(
-    house: House, temporal: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[None]:
-    async with sending(house, temporal, settings, own_queue(monkeypatch)):
-        yield
-
-
-@pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Hook]:
     async with hook(lambda _: 500) as receiver:
         yield receiver
-
-
-@pytest.fixture
-def control(house: House, temporal: Client) -> DeliveryControl:
-    return DeliveryControl(house.database, temporal)
 
 
 @pytest.mark.usefixtures("running")

@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -19,42 +18,17 @@ from runtime.lifecycle import replay_workflow_id, tell_replay
 from runtime.settings import Settings
 from storage import replays
 from storage.lifecycle_tables import ReplayJob
-from tests.conftest import fresh_database
 from tests.hooks import hook
-from tests.lifecycle import House, eventually, lifecycle_settings, own_queue, sending
+from tests.lifecycle import House, eventually, sending
 from tests.runtime.receivers import OK, Receiver, always, receiving
 from worker.upkeep import Upkeep
 from workflows.replay_events import ReplayEvents
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return lifecycle_settings(tmp_path)
-
-
-@pytest_asyncio.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with fresh_database(settings.resolved_database_url) as database:
-        yield House(database)
-
-
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> str:
-    return own_queue(monkeypatch)
 
 
 @pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving(always(OK)) as receiver:
         yield receiver
-
-
-@pytest_asyncio.fixture
-async def running(
-    house: House, temporal: Client, settings: Settings, queue: str
-) -> AsyncIterator[None]:
-    async with sending(house, temporal, settings, queue):
-        yield
 
 
 @pytest.mark.usefixtures("running")

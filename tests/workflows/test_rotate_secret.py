@@ -1,6 +1,5 @@
 """Rotations in virtual time: a week of overlap passes in a moment, and every instant is exact."""
 
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +9,6 @@ import pytest_asyncio
 from sqlalchemy import update
 from standardwebhooks import Webhook
 from temporalio import activity
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
@@ -25,7 +22,6 @@ from domain.signing import Secret, new_secret, signature_headers
 from runtime.database import Database
 from runtime.lifecycle import rotation_workflow_id, tell_rotation
 from runtime.safe import seal_secret
-from runtime.temporal import CONVERTER
 from storage import secrets
 from storage.lifecycle_tables import SecretRotation
 from storage.outbox import DELIVERIES
@@ -36,27 +32,18 @@ from tests.conftest import worker
 from tests.lifecycle import BY, House, lifecycle_settings, own_queue
 from tests.runtime.clients import post, webhook_client
 from tests.runtime.receivers import OK, Answer, Caller, Receiver, always, http, receiving
+from tests.workflows.conftest import time_skipping
 from worker.upkeep import Upkeep
 from workflows.retry_delivery import RetryDelivery
 from workflows.rotate_secret import RotateSecret
 
-TEST_SERVER = Path(sys.executable).parent / "temporal-test-server"
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 
 
 @pytest_asyncio.fixture(scope="module")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(TEST_SERVER), data_converter=CONVERTER
-    ) as environment:
-        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace="default",
-                search_attributes=dict.fromkeys(("TenantId", "EndpointId"), keyword),
-            )
-        )
+    async with time_skipping() as environment:
         yield environment
 
 

@@ -3,7 +3,6 @@
 The activities' clock is the server's. Nothing else here knows that time is not what it seems.
 """
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio import activity
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -26,42 +23,18 @@ from activities.webhooks import HttpWebhookActivities
 from domain.batch import Claimed
 from domain.delivery import STANDARD_SCHEDULE
 from domain.health import DISABLE_AFTER
-from runtime.embedded import SEARCH_ATTRIBUTES
 from runtime.http import WebhookClient
 from runtime.policy import url_policy
 from runtime.retries import Retried, start_claim, start_recovery, start_retry
-from runtime.temporal import CONVERTER
 from storage import claims, health, lanes
 from storage.claims import Limits
 from storage.redelivery import By
 from storage.types import utc_now
-from tests.conftest import TENANT, fresh_database, worker
+from tests.conftest import TENANT, worker
 from tests.hooks import Hook, hook
 from tests.lifecycle import House, lifecycle_settings, own_queue
 
-TEST_SERVER = Path(sys.executable).parent / "temporal-test-server"
 SECOND = timedelta(seconds=1)
-
-
-@pytest_asyncio.fixture
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(TEST_SERVER), data_converter=CONVERTER
-    ) as environment:
-        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace=environment.client.namespace,
-                search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword),
-            )
-        )
-        yield environment
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with fresh_database(lifecycle_settings(tmp_path).resolved_database_url) as database:
-        yield House(database)
 
 
 @pytest_asyncio.fixture
