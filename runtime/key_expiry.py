@@ -10,18 +10,11 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from temporalio.client import Client
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import Priority
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.key_expiry import KeyExpiryRequest
-from runtime.lifecycle import LEAST_URGENT, TENANT_ID
-from runtime.temporal import DELIVERY_QUEUE
+from runtime.lifecycle import LEAST_URGENT, Watch, wake
 
 TOLD_WITHIN: Final = timedelta(seconds=2)
 
@@ -47,19 +40,15 @@ def expiry_workflow_id(key_id: str) -> str:
 
 async def watch_expiry(temporal: Client, key: EndingKey) -> None:
     """Raises RPCError."""
-    await temporal.start_workflow(
+    watch = Watch(
         "api_key_expiry",
+        expiry_workflow_id(key.id),
         KeyExpiryRequest(key.id),
-        id=expiry_workflow_id(key.id),
-        task_queue=DELIVERY_QUEUE,
-        start_signal="look_again",
+        key.tenant_id,
+        f"warn of the end of API key {key.id}",
         priority=Priority(priority_key=LEAST_URGENT),
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT_ID, key.tenant_id)]),
-        memo={"tenant_id": key.tenant_id},
-        static_summary=f"warn of the end of API key {key.id}",
     )
+    await wake(temporal, watch)
 
 
 async def look_again(temporal: Client, key_id: str) -> None:
