@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 
 from cli.console import EXIT_FAILED, load_settings, refuse, screen
+from cli.migrate import make_first_key, migrate_database
 from runtime.data_folder import write_private_file
-from runtime.errors import CannotStart, ChildFailed, DatabaseUnusable, RootKeyUnusable
+from runtime.errors import CannotStart, ChildFailed
 from runtime.ready import Ready
 from runtime.settings import Settings, loopback_environment
 
@@ -57,21 +58,10 @@ async def _run_until_signal(stack: "Stack") -> None:
 async def prepare_database(settings: Settings) -> str | None:
     """Migrate, make the first tenant and API key once, and tell the key where it is known.
 
-    Raises DatabaseUnusable or RootKeyUnusable.
+    Raises DatabaseUnusable, SchemaTooNew or RootKeyUnusable.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from storage.bootstrap import first_key
-    from storage.migrate import upgrade
-
-    url = settings.resolved_database_url
-    try:
-        await asyncio.to_thread(upgrade, url)
-        key = await first_key(url, settings.root_api_key.get_secret_value() or None)
-    except (SQLAlchemyError, OSError) as error:
-        raise DatabaseUnusable(error) from error
-    except ValueError as error:
-        raise RootKeyUnusable(error) from error
+    await migrate_database(settings)
+    key = await make_first_key(settings)
     kept = settings.data_dir / KEY_FILE
     if key is not None:
         write_private_file(kept, f"{key}\n")

@@ -61,6 +61,11 @@ class DatabaseUnusable(CannotStart):
         super().__init__(f"the database does not answer: correct SAGAPOST_DATABASE_URL ({why})")
 
 
+class SchemaTooNew(CannotStart):
+    def __init__(self, why: Exception) -> None:
+        super().__init__(str(why))
+
+
 class RootKeyUnusable(CannotStart):
     def __init__(self, why: ValueError) -> None:
         super().__init__(f"SAGAPOST_ROOT_API_KEY: {why}")
