@@ -23,7 +23,7 @@ EXPIRING = "/events?type=system.api_key_expiring"
 async def watching(
     queue: str, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[None]:
-    monkeypatch.setattr("runtime.key_expiry.DELIVERY_QUEUE", queue)
+    monkeypatch.setattr("runtime.lifecycle.DELIVERY_QUEUE", queue)
     implementations = lifecycle_implementations(services.settings, services.database)
     async with worker(services.temporal, queue, implementations):
         yield
