@@ -12,8 +12,7 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from conformance.checking import Run, unseen_steps, wrong_with
 from conformance.faults import AFTER, BEFORE, CANCELS, Fault, Injection, Point, Visit
@@ -21,7 +20,7 @@ from conformance.injecting import FaultyDatabase, Injector
 from conformance.running import Finished, Runner, Worlds
 from domain.saga import SagaRequest, SagaState
 from runtime.settings import Settings
-from runtime.temporal import PURE_PACKAGES, ErrorsAsFailures, activity_methods
+from runtime.temporal import ErrorsAsFailures, activity_methods
 from storage.audit import check_books
 from worker.build import saga_implementations
 from workflows.registry import all_sagas
@@ -29,12 +28,6 @@ from workflows.saga_type import SagaType
 
 AT_ONCE = 32
 SETTINGS = Settings(secrets_key=SecretStr(base64.b64encode(bytes(32)).decode()))
-# Determinism is for the replay tests: here modules are not imported anew for every run.
-SANDBOX = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        *PURE_PACKAGES, "workflows", "conformance"
-    )
-)
 EVERYWHERE = (Fault.ERROR, Fault.OUTAGE, Fault.TIMEOUT, Fault.DEATH)
 
 
@@ -264,7 +257,7 @@ async def open_kit(
         task_queue=runner.queue,
         workflows=[saga.workflow for saga in sagas.values()],
         activities=activity_methods(saga_implementations(SETTINGS, database)),
-        workflow_runner=SANDBOX,
+        workflow_runner=UnsandboxedWorkflowRunner(),  # Determinism is for the replay tests.
         interceptors=[Injector(runner.cases), ErrorsAsFailures()],
         debug_mode=True,  # A workflow that waits for a busy machine is not deadlocked.
     ):

@@ -1,13 +1,19 @@
 """How every process talks to Temporal: one converter, one sandbox, one mapping of errors."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
+    PayloadConverter,
+)
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -57,8 +63,22 @@ def _is_expected(error: ApplicationError) -> bool:
     return error.non_retryable or error.category is ApplicationErrorCategory.BENIGN
 
 
-CONVERTER: DataConverter = replace(
-    pydantic_data_converter, failure_converter_class=QuietFailureConverter
+# The engine makes a converter for every workflow; what this one learns of a type is kept.
+_JSON = PydanticJSONPlainPayloadConverter()
+
+
+class LearnedPayloadConverter(CompositePayloadConverter):
+    """Pydantic's, whose type adapters are made once in a process and not once in a workflow."""
+
+    def __init__(self) -> None:
+        others = DefaultPayloadConverter.default_encoding_payload_converters
+        super().__init__(
+            *(_JSON if isinstance(one, JSONPlainPayloadConverter) else one for one in others)
+        )
+
+
+CONVERTER = DataConverter(
+    payload_converter_class=LearnedPayloadConverter, failure_converter_class=QuietFailureConverter
 )
 
 
