@@ -8,7 +8,6 @@ workflow by `workflow.patched`.
 import asyncio
 import gzip
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
@@ -29,16 +28,28 @@ def history_in(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(path.stem, gzip.decompress(path.read_bytes()).decode())
 
 
-async def record(kit: Kit, saga: SagaType) -> AsyncIterator[tuple[str, WorkflowHistory]]:
+async def record(kit: Kit, saga: SagaType) -> list[tuple[str, WorkflowHistory]]:
     """Every outcome of the saga, with its name."""
-    runner = kit.runner
-    for number, example in enumerate(examples_of(saga)):
-        name = f"{saga.name}.{number}" if number else saga.name
-        clean = await _run(runner, saga, example)
-        yield f"{name}.completed", await _history(runner, clean)
-        for outcome, injections in await _outcomes(runner, clean, example):
-            run = await _run(runner, saga, example, *injections, clean=clean)
-            yield f"{name}.{outcome}", await _history(runner, run)
+    examples = enumerate(examples_of(saga))
+    found = await asyncio.gather(
+        *(
+            _record(kit.runner, saga, example, f"{saga.name}.{number}" if number else saga.name)
+            for number, example in examples
+        )
+    )
+    return [one for of_example in found for one in of_example]
+
+
+async def _record(
+    runner: Runner, saga: SagaType, example: SagaRequest, name: str
+) -> list[tuple[str, WorkflowHistory]]:
+    clean = await _run(runner, saga, example)
+    outcomes = await _outcomes(runner, clean, example)
+    runs = await asyncio.gather(
+        *(_run(runner, saga, example, *ways, clean=clean) for _, ways in outcomes)
+    )
+    named = [("completed", clean), *zip((outcome for outcome, _ in outcomes), runs, strict=True)]
+    return [(f"{name}.{outcome}", await _history(runner, run)) for outcome, run in named]
 
 
 async def _history(runner: Runner, run: Run) -> WorkflowHistory:
@@ -58,9 +69,11 @@ async def _outcomes(
         ("cancelled", (_at(own[0], Fault.CANCEL),)),
         ("outage", (_at(own[0], Fault.OUTAGE),)),
     ]
-    for visit in reversed(own):
-        no = _at(visit, Fault.REFUSAL)
-        run = await _run(runner, clean.saga, example, no, clean=clean)
+    refusals = [_at(visit, Fault.REFUSAL) for visit in reversed(own)]
+    runs = await asyncio.gather(
+        *(_run(runner, clean.saga, example, no, clean=clean) for no in refusals)
+    )
+    for no, run in zip(refusals, runs, strict=True):
         if not run.completed:
             undos = [one for one in run.case.visits if one.undo]
             stuck = [("stuck", (no, _at(undos[-1], Fault.REFUSAL)))] if undos else []
@@ -93,12 +106,11 @@ async def main(names: list[str]) -> None:
 async def _write(kit: Kit, saga: SagaType) -> None:
     for old in HISTORIES.glob(f"{saga.name}.*.json.gz"):
         old.unlink()
-    count = 0
-    async for name, history in record(kit, saga):
+    histories = await record(kit, saga)
+    for name, history in histories:
         packed = gzip.compress(history.to_json().encode(), mtime=0)
         (HISTORIES / f"{name}.json.gz").write_bytes(packed)
-        count += 1
-    sys.stdout.write(f"{saga.name}: {count} histories\n")
+    sys.stdout.write(f"{saga.name}: {len(histories)} histories\n")
 
 
 if __name__ == "__main__":

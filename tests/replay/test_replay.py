@@ -35,11 +35,12 @@ async def test_what_a_saga_does_today_replays_in_every_outcome(
     name: str, temporal: Client, sqlite: Database
 ) -> None:
     async with open_kit(temporal, sqlite.url) as kit:
-        histories = [found async for found in record(kit, all_sagas()[name])]
+        histories = await record(kit, all_sagas()[name])
 
     assert len(histories) >= 3
+    replays = replayer(saga_workflows())
     for _, history in histories:
-        await replayer(saga_workflows()).replay_workflow(history)
+        await replays.replay_workflow(history)
 
 
 def test_there_is_a_history_of_every_kind_of_end() -> None:
