@@ -57,7 +57,7 @@ bench: install
 	$(BIN)/python -m bench
 
 conformance: install
-	$(PYTEST) $(PARALLEL) -m conformance
+	$(PYTEST) -n 2 --dist worksteal -m conformance
 
 mutants: install
 	$(BIN)/python -m tests.mutants
