@@ -45,6 +45,8 @@ class SqlRetentionActivities(RetentionActivities):
                 rows = await self._prune(request.what, retention.prune_replays, now - self._keep)
             case Pruning.SDKS:
                 rows = await self._prune(request.what, sdks.prune_expired, now)
+            case Pruning.ACCESS:
+                rows = await self._prune(request.what, retention.prune_access, now)
         activity.logger.info("retention.pruned", extra=rows)
         return Pruned(request.what, rows)
 

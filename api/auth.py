@@ -19,6 +19,7 @@ from domain.quota import Quota
 from runtime.database import Database
 from runtime.limiter import Limit
 from runtime.settings import Settings
+from storage.key_addresses import note_address
 from storage.keys import KnownKey, find_known_key, is_live, touch_key
 from storage.lockouts import LockoutRule, locked_until, note_failure
 from storage.tables import ApiKey
@@ -78,7 +79,9 @@ class Authentication:
         self._database = database
         self._settings = settings
         self._rule = LockoutRule(settings.auth_failures_max, settings.auth_lockout)
+        # Until when a place is known, by address and digest of the key.
         self._good: dict[tuple[str, bytes], float] = {}
+        self._refused: dict[tuple[str, bytes], float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not is_public(scope["path"]):
@@ -95,9 +98,10 @@ class Authentication:
         row = known.row
         if not is_live(row, now):
             raise Unauthorized("this API key is expired or revoked")
-        if not _may_come_from(row, address):
+        allowed = _may_come_from(row, address)
+        await self._note_place(row, address, now, refused=not allowed)
+        if not allowed:
             raise Forbidden("this API key may not be used from your address")
-        self._remember(address, row.digest)
         if row.last_used_at is None or now - row.last_used_at > USE_NOTED_EVERY:
             await self._database.transact(lambda session: touch_key(session, row.id, now=now))
         return Caller(row.tenant_id, row.id, row.prefix, frozenset(row.scopes), self._limits(known))
@@ -120,10 +124,22 @@ class Authentication:
         _check_not_locked(locked, now)
         raise Unauthorized("this API key is unknown")
 
-    def _remember(self, address: str, given: bytes) -> None:
-        if len(self._good) > REMEMBERED_MAX:
-            self._good.clear()
-        self._good[address, given] = time.monotonic() + GOOD_FOR_S
+    async def _note_place(self, row: ApiKey, address: str, now: datetime, *, refused: bool) -> None:
+        """The owner hears of a place that is new; the database, of each at most once an hour."""
+        noted, place = self._refused if refused else self._good, (address, row.digest)
+        known_until = noted.get(place, 0.0)
+        if len(noted) > REMEMBERED_MAX:
+            noted.clear()
+        noted[place] = time.monotonic() + GOOD_FOR_S
+        if time.monotonic() < known_until:
+            return
+        try:
+            await self._database.transact(
+                lambda session: note_address(session, row, address, refused=refused, now=now)
+            )
+        except BaseException:
+            noted.pop(place, None)
+            raise
 
     def _limits(self, known: KnownKey) -> tuple[Limit, ...]:
         row, settings = known.row, self._settings

@@ -11,6 +11,7 @@ class Pruning(StrEnum):
     ANSWERS = "idempotency_keys"
     REPLAYS = "replay_jobs"
     SDKS = "sdk_generations"
+    ACCESS = "key_uses"
 
 
 @dataclass(frozen=True)

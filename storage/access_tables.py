@@ -82,3 +82,14 @@ class AuthFailure(SQLModel, table=True):
     since: datetime = Field(sa_type=UtcDateTime, description="when the counting began")
     locked_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     key_id: str | None = Field(default=None, description="the last real key's id among them")
+
+
+class KeyAddress(SQLModel, table=True):
+    """Where a key was used from, since when; `refused` if the key does not allow that place."""
+
+    __tablename__ = "key_addresses"
+
+    key_id: str = Field(primary_key=True, foreign_key="api_keys.id")
+    address: str = Field(primary_key=True, description="of version 6: the network of 64 bits")
+    refused: bool
+    first_seen: datetime = Field(sa_type=UtcDateTime)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +18,6 @@ from storage.outbox import publish
 
 FAILURES: Any = AuthFailure.__table__  # type: ignore[attr-defined]
 COUNTED_FOR = timedelta(minutes=1)
-KEPT_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,6 @@ async def note_failure(
         await _tell(session, found, rule, now=now)
     await session.flush()
     return found.locked_until if found.failures == 0 else None
-
-
-async def forget_failures(session: AsyncSession, *, now: datetime) -> None:
-    """Delete what is long over."""
-    await session.execute(delete(FAILURES).where(FAILURES.c.since < now - KEPT_FOR))
 
 
 async def _tell(

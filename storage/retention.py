@@ -5,7 +5,7 @@ while any of its deliveries is unsettled, or was settled within the retention.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, exists, select, tuple_, update
@@ -15,13 +15,17 @@ from domain.delivery import SETTLED
 from domain.replay import ENDED
 from storage.attempts import ATTEMPTS, CHANGES
 from storage.idempotency import ANSWERS
+from storage.key_addresses import PLACES
 from storage.listing import first_id
+from storage.lockouts import FAILURES
 from storage.outbox import DELIVERIES, EVENTS
 from storage.redelivery import By, note
 from storage.replays import JOBS
 from storage.tables import Event
 
 EXPUNGED = "expunged"
+FAILURES_KEPT_FOR = timedelta(days=1)
+PLACES_KEPT_FOR = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,18 @@ async def prune_answers(session: AsyncSession, *, before: datetime, most: int = 
     old = select(*key).where(ANSWERS.c.expires_at < before).limit(most)
     deleted: Any = await session.execute(delete(ANSWERS).where(tuple_(*key).in_(old)))
     return int(deleted.rowcount)
+
+
+async def prune_access(session: AsyncSession, *, before: datetime, most: int = 500) -> int:
+    """Forget bad keys of yesterday and places that keys were used from long ago: how many."""
+    failures = select(FAILURES.c.address).where(FAILURES.c.since < before - FAILURES_KEPT_FOR)
+    forgotten: Any = await session.execute(
+        delete(FAILURES).where(FAILURES.c.address.in_(failures.limit(most)))
+    )
+    place = (PLACES.c.key_id, PLACES.c.address)
+    old = select(*place).where(PLACES.c.first_seen < before - PLACES_KEPT_FOR).limit(most)
+    deleted: Any = await session.execute(delete(PLACES).where(tuple_(*place).in_(old)))
+    return int(forgotten.rowcount) + int(deleted.rowcount)
 
 
 async def prune_replays(session: AsyncSession, *, before: datetime, most: int = 500) -> int:

@@ -3,8 +3,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.api_keys import new_key
 from runtime.database import Database
 from storage import retention
+from storage.access_tables import AuthFailure, KeyAddress
+from storage.keys import add_key
 from storage.retention import PrunedEvents
 from storage.tables import Event
 from storage.types import utc_now
@@ -126,6 +129,30 @@ async def test_expired_idempotency_keys_go_in_batches(house: House) -> None:
         )
 
     assert [await once(), await once(), await once()] == [3, 2, 0]
+
+
+async def test_bad_keys_and_places_of_long_ago_are_forgotten(house: House) -> None:
+    key, now = new_key(), utc_now()
+    ages = {"a": timedelta(hours=1), "b": timedelta(days=2), "c": timedelta(days=100)}
+
+    async def work(session: AsyncSession) -> None:
+        row = await add_key(session, key, tenant_id=TENANT, name="x", scopes=["read"])
+        await session.flush()
+        for address, age in ages.items():
+            session.add(AuthFailure(address=address, since=now - age))
+            session.add(
+                KeyAddress(key_id=row.id, address=address, refused=False, first_seen=now - age)
+            )
+
+    await house.database.transact(work)
+    deleted = await house.database.transact(
+        lambda session: retention.prune_access(session, before=now)
+    )
+
+    assert deleted == 3
+    assert [row.address for row in await house.rows("SELECT address FROM auth_failures")] == ["a"]
+    places = await house.rows("SELECT address FROM key_addresses ORDER BY address")
+    assert [row.address for row in places] == ["a", "b"]
 
 
 async def test_an_expunged_event_keeps_its_story_but_no_payload(house: House) -> None:

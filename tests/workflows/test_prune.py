@@ -70,6 +70,7 @@ async def test_what_is_old_goes_in_batches_and_what_is_unsettled_stays(
         "idempotency_keys": 0,
         "replay_jobs": 1,
         "sdk_generations": 0,
+        "key_uses": 0,
     }
     left = await house.rows("SELECT DISTINCT state FROM deliveries")
     assert [state for (state,) in left] == ["parked"]
