@@ -104,31 +104,36 @@ class Starter:
         `must_complete`: an outcome other than completed is answered as the error it is.
         """
 
+        accepted: dict[str, SagaRun] = {}
+
         async def work(session: AsyncSession) -> Reply[Body]:
             run = await _accept(session, order, self._caller)
+            accepted[run.workflow_id] = run
             headers = {"Location": order.location, WORKFLOW_ID: run.workflow_id}
             return Reply(await render(session, run), 202, headers)
 
         reply = await self._once.commit(kind, work)
         if reply.status == 202:
             workflow_id = reply.headers[WORKFLOW_ID]
-            await self._tell_engine(workflow_id)
+            await self._tell_engine(accepted.get(workflow_id) or await self._known(workflow_id))
             if wait and await self._ends_within(workflow_id, wait):
                 reply = await self._outcome(order, reply, render, must_complete=must_complete)
         return self._once.send(reply)
 
-    async def _tell_engine(self, workflow_id: str) -> None:
+    async def _known(self, workflow_id: str) -> SagaRun:
+        """The answer was given before: the run may be over by now."""
         async with self._shared.database.read() as session:
-            run = await session.get_one(SagaRun, workflow_id)
+            return await session.get_one(SagaRun, workflow_id)
+
+    async def _tell_engine(self, run: SagaRun) -> None:
         if run.state != SagaState.ACCEPTED:
             return
         try:
             async with asyncio.timeout(START_WITHIN.total_seconds()):
                 await start_run(self._shared.temporal, run)
         except (RPCError, RuntimeError, TimeoutError) as error:
-            logger.warning(
-                "start postponed", extra={"workflow_id": workflow_id, "error": str(error)}
-            )
+            facts = {"workflow_id": run.workflow_id, "error": str(error)}
+            logger.warning("start postponed", extra=facts)
 
     async def _ends_within(self, workflow_id: str, seconds: float) -> bool:
         handle = self._shared.temporal.get_workflow_handle(workflow_id)
