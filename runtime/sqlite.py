@@ -157,19 +157,20 @@ class GroupCommit:
 
     async def _commit(self, group: list[tuple[Work, asyncio.Future[Any]]]) -> None:
         outcomes: list[_Outcome] = []
+        run = _run_alone if len(group) == 1 else _run_unit
         try:
             async with self._engine.begin() as connection:
                 for work, done in group:
-                    outcomes.append(await _run_unit(connection, work, done))
-        except Exception as error:
+                    outcomes.append(await run(connection, work, done))
+        except (Exception, asyncio.CancelledError) as error:
             # The transaction is lost, and with it every unit of the group.
+            if _is_being_cancelled():
+                for _, done in group:
+                    done.cancel()
+                raise
             for _, done in group:
                 _answer(done, error=error)
             return
-        except asyncio.CancelledError:
-            for _, done in group:
-                done.cancel()
-            raise
         if any(outcome.deliveries_added for outcome in outcomes):
             self._bell.ring()
         for outcome in outcomes:
@@ -184,6 +185,23 @@ class _Outcome:
         self.result: Any = None
         self.error: BaseException | None = None
         self.deliveries_added = False
+
+
+async def _run_alone(
+    connection: AsyncConnection, work: Work, done: asyncio.Future[Any]
+) -> _Outcome:
+    """Without neighbours there is nothing that a savepoint would keep apart.
+
+    Raises what the unit raises, which undoes the transaction.
+    """
+    outcome = _Outcome(done)
+    session = AsyncSession(
+        connection, expire_on_commit=False, join_transaction_mode="rollback_only"
+    )
+    async with session, session.begin():
+        outcome.result = await work(session)
+    outcome.deliveries_added = bool(session.info.get(DELIVERIES_ADDED))
+    return outcome
 
 
 async def _run_unit(connection: AsyncConnection, work: Work, done: asyncio.Future[Any]) -> _Outcome:
