@@ -13,8 +13,8 @@ from rich.console import Console
 from sqlalchemy import select
 
 from bench import ceilings
-from bench.figures import Ceilings, show
-from bench.ours import Bench, together
+from bench.figures import Ceilings, Ours, show
+from bench.ours import Bench
 from cli.demo.client import Client
 from cli.demo.processes import start_stack
 from domain.url_policy import UrlPolicy
@@ -27,7 +27,6 @@ from storage.tables import Tenant
 
 BATCHES = (16, 64, 256)
 POLICY = UrlPolicy(allow_http=True, allow_networks=(ip_network("127.0.0.0/8"),))
-MAX_IN_FLIGHT = 256
 
 console = Console(highlight=False)
 
@@ -40,12 +39,15 @@ async def main() -> None:
         async with _stack(size) as (ready, bench, receiver_url):
             if size == BATCHES[-1]:
                 alone = await _ceilings(ready, receiver_url)
+                untold, by_api = await bench.transfers()
+            await bench.listen()
+            if size == BATCHES[-1]:
                 latency = await bench.publish_to_receive()
             by_batch[size] = await bench.deliveries_per_s()
             if size == BATCHES[-1]:
-                transfers = await bench.transfers()
+                told, _ = await bench.transfers()
     assert alone is not None
-    show(console, alone, together(by_batch, latency, transfers))
+    show(console, alone, Ours(by_batch, latency, untold, told, by_api))
 
 
 async def _ceilings(ready: Ready, receiver_url: str) -> Ceilings:
@@ -55,7 +57,7 @@ async def _ceilings(ready: Ready, receiver_url: str) -> Ceilings:
 
 @asynccontextmanager
 async def _stack(batch_max: int) -> AsyncIterator[tuple[Ready, Bench, str]]:
-    """A whole stack in processes of its own, a receiver in another, and one webhook for all."""
+    """A whole stack in processes of its own, and a receiver in another."""
     with tempfile.TemporaryDirectory(prefix="sagapost-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         stack = await start_stack(folder, SAGAPOST_DELIVERY_BATCH_MAX=str(batch_max))
@@ -67,10 +69,6 @@ async def _stack(batch_max: int) -> AsyncIterator[tuple[Ready, Bench, str]]:
             url = (await receiver.stdout.readline()).decode().strip()
             database = Database(stack.ready.database_url, bell=Bell(folder / "data"))
             async with Client(stack.ready.api_url, stack.ready.api_key or "") as api:
-                await api.post(
-                    "/v2/webhooks",
-                    {"url": f"{url}/hook", "events": ["*"], "max_in_flight": MAX_IN_FLIGHT},
-                )
                 yield stack.ready, Bench(database, api, url, await _tenant(database)), url
             await database.close()
         finally:

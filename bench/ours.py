@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from bench.figures import Latency, Ours
+from bench.figures import Latency
 from cli.demo.client import Client
 from domain.catalogue import YieldHarvested
 from runtime.database import Database
@@ -21,6 +21,7 @@ TRANSFERS = 200
 TRANSFERS_IN_FLIGHT = 24
 API_ROUNDS = 30
 POLL_S = 0.02
+MAX_IN_FLIGHT = 256
 SETTLED_WITHIN_S = 120
 
 
@@ -32,6 +33,11 @@ class Bench:
         self._api = api
         self._receiver_url = receiver_url
         self._tenant_id = tenant_id
+
+    async def listen(self) -> None:
+        """From now on the receiver gets every event."""
+        webhook = {"url": f"{self._receiver_url}/hook", "events": ["*"]}
+        await self._api.post("/v2/webhooks", webhook | {"max_in_flight": MAX_IN_FLIGHT})
 
     async def deliveries_per_s(self) -> float:
         """A backlog is committed, then timed from the first commit to the last record."""
@@ -101,9 +107,3 @@ class Bench:
     async def _ask(self, path: str) -> Any:
         async with httpx.AsyncClient(trust_env=False) as http:
             return (await http.get(f"{self._receiver_url}{path}")).json()
-
-
-def together(
-    by_batch: dict[int, float], latency: Latency, transfers: tuple[float, Latency]
-) -> Ours:
-    return Ours(by_batch, latency, *transfers)
