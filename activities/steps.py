@@ -5,6 +5,7 @@ lost after its commit, and to arrive after it was undone:
 
 * the step's row is written in the transaction of its effect; who finds it returns what it says;
 * a compensation that finds no row writes a fence; an action that finds the fence is refused;
+* a saga that has told its completion is undone no more, whatever its workflow was told since;
 * an outside party is asked before the transaction, under the step's key, and never inside it.
 """
 
@@ -120,6 +121,9 @@ class Steps:
         `recall` is idempotent by the step's key and makes a late request be refused over there;
         `effect` undoes what was committed here.
         """
+        async with self._database.read() as session:
+            if await saga_log.has_completed(session, call.saga.workflow_id):
+                return NOTHING_TO_UNDO
         recalled = await recall()
 
         async def committed(unit: Unit, call: StepCall[Request]) -> Undone:
@@ -135,6 +139,8 @@ class Steps:
             place = await saga_log.lock_run(session, call.saga)
             if not place.is_ours:  # Then its action was refused, too.
                 return unseen
+            if place.state is SagaState.COMPLETED:
+                return NOTHING_TO_UNDO
             unit = await self._begun(session, call.saga, place)
             step = await _find_step(session, call, place)
             if step is not None and step.state != "done":

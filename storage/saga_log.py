@@ -160,6 +160,13 @@ async def mark_undone(session: AsyncSession, call: StepCall[Any], undone: Any) -
     await session.execute(UNDO_STEP, key | values)
 
 
+async def has_completed(session: AsyncSession, workflow_id: str) -> bool:
+    """Whether the run has told its completion. A workflow may be run again after that: when a
+    cancel came while its last task was on its way to the engine."""
+    state = await session.scalar(select(RUNS.c.state).where(RUNS.c.workflow_id == workflow_id))
+    return bool(state == SagaState.COMPLETED)
+
+
 async def told(session: AsyncSession, workflow_id: str) -> Told:
     """How a run that has ended did so."""
     query = select(RUNS.c.state, RUNS.c.result, RUNS.c.failure)

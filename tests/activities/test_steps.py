@@ -259,6 +259,21 @@ async def test_what_was_done_is_still_answered_after_the_end(bank: Database) -> 
     assert await Steps(bank).perform(call("w"), hold) == {"held": "w/hold"}
 
 
+async def test_what_has_told_its_completion_is_not_undone_any_more(bank: Database) -> None:
+    """Its workflow may be run again after that, and be told of a cancel by then."""
+    party = Party()
+    await acts.run_whole(bank, "w")
+    before = await story(bank, "w"), await balance(bank, "a"), await balance(bank, "b")
+
+    here = await Steps(bank).undo(undoing("w"), release)
+    there = await Steps(bank).undo_outside(undoing("w"), party.recall, nothing_here)
+
+    assert here == there == NOTHING_TO_UNDO
+    assert party.recalled == 0
+    assert (await story(bank, "w"), await balance(bank, "a"), await balance(bank, "b")) == before
+    assert await state_of(bank, "w") == SagaState.COMPLETED
+
+
 async def test_a_saga_that_gives_up_before_its_first_step_has_still_told_its_beginning(
     bank: Database,
 ) -> None:
