@@ -5,28 +5,23 @@ a `FaultyDatabase`.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.client import WorkflowHandle
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
     Interceptor,
-    StartActivityInput,
-    StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
-    WorkflowOutboundInterceptor,
 )
 
 from activities.ports import SagaActivities
@@ -40,22 +35,21 @@ from conformance.faults import (
     after_commit,
     before_commit,
 )
+from conformance.hurrying import (
+    DIED,
+    DIES,
+    HURRIES,
+    LOCAL_START_TO_CLOSE,
+    RETRY_SOON,
+    HurriedWorkflows,
+)
 from domain.saga import SagaInfo, StepCall
 from runtime.database import Database
 from storage.ledger_tables import LedgerAccount
 
 Result = TypeVar("Result")
 
-RETRY_SOON = timedelta(milliseconds=10)
-# Instead of the steps' own, where an attempt will not be answered: nobody waits ten seconds for it.
-# The tries after it must be able to answer in time, also where others keep the machine busy.
-BUSY = min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), 5.0)
-START_TO_CLOSE = timedelta(seconds=1.5) * BUSY
-LOCAL_START_TO_CLOSE = timedelta(seconds=0.8) * BUSY
 UNANSWERED = (Fault.TIMEOUT, Fault.DEATH, Fault.CANCEL_AND_DEATH)
-RETRY_INTERVAL_MAX = timedelta(milliseconds=100)
-DIES = "conformance_dies"
-HURRIES = "conformance_hurries"
 ENGINE = frozenset(name for name in vars(SagaActivities) if not name.startswith("_"))
 MARK_STUCK = "mark_stuck"
 
@@ -66,10 +60,6 @@ class Unanswered(Exception):
 
 class Died(Exception):
     """The process died here: nothing after this line happened."""
-
-
-class ProcessDied(Exception):
-    """Fails the workflow task: what its local activities answered is lost with the process."""
 
 
 @dataclass
@@ -237,7 +227,7 @@ class Injector(Interceptor):
     ) -> type[WorkflowInboundInterceptor] | None:
         input.unsafe_extern_functions[DIES] = self._cases.dies
         input.unsafe_extern_functions[HURRIES] = self._cases.hurries
-        return _HurriedWorkflows
+        return HurriedWorkflows
 
 
 class _InjectingActivities(ActivityInboundInterceptor):
@@ -325,54 +315,5 @@ async def _never_answer() -> Any:
 
 async def _die() -> Any:
     if activity.info().is_local:  # It must end for the task to end, which loses what it says.
-        raise ApplicationError("the process died", type="died", non_retryable=True)
+        raise ApplicationError("the process died", type=DIED, non_retryable=True)
     activity.raise_complete_async()
-
-
-class _HurriedWorkflows(WorkflowInboundInterceptor):
-    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-        super().init(_HurriedActivities(outbound))
-
-
-class _HurriedActivities(WorkflowOutboundInterceptor):
-    """Waits and retries shrink to what a test has time for; a doomed task dies."""
-
-    def start_activity(self, input: StartActivityInput) -> Any:
-        if _hurries(input.activity_id):
-            input.start_to_close_timeout = START_TO_CLOSE
-        if input.retry_policy is not None:
-            input.retry_policy = replace(
-                input.retry_policy, initial_interval=RETRY_SOON, maximum_interval=RETRY_INTERVAL_MAX
-            )
-        return _mortal(super().start_activity(input))
-
-    def start_local_activity(self, input: StartLocalActivityInput) -> Any:
-        if _hurries(input.activity_id):
-            input.start_to_close_timeout = LOCAL_START_TO_CLOSE
-        return _mortal(super().start_local_activity(input))
-
-
-def _hurries(activity_id: str | None) -> bool:
-    asks: Callable[[str, str], bool] = workflow.extern_functions()[HURRIES]
-    return asks(workflow.info().workflow_id, (activity_id or "").removesuffix("/undo"))
-
-
-def _mortal(handle: workflow.ActivityHandle[Any]) -> Any:
-    async def answer() -> Any:
-        try:
-            result = await handle
-        except FailureError:
-            _die_if_doomed()
-            raise
-        _die_if_doomed()
-        return result
-
-    return asyncio.create_task(answer())
-
-
-def _die_if_doomed() -> None:
-    if workflow.unsafe.is_replaying():
-        return  # For a query, perhaps: the instance that is doomed is another one.
-    dies: Callable[[str], bool] = workflow.extern_functions()[DIES]
-    if dies(workflow.info().workflow_id):
-        raise ProcessDied

@@ -37,13 +37,18 @@ class Report:
 
     saga: str
     points: int = 0
+    pairs: int = 0
     violations: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def note(self, what: str, wrong: Iterable[str]) -> None:
+        self.violations += [f"{what}: {one}" for one in wrong]
+
     def __str__(self) -> str:
-        pace = f"{self.seconds * 1000 / max(1, self.points):.0f} ms each"
+        pace = f"{self.seconds * 1000 / max(1, self.points + self.pairs):.0f} ms each"
         wrong = f"{len(self.violations)} violations"
-        return f"{self.saga}: {self.points} points visited, {wrong} ({pace})"
+        and_pairs = f" and {self.pairs} pairs" if self.pairs else ""
+        return f"{self.saga}: {self.points} points{and_pairs} visited, {wrong} ({pace})"
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,10 @@ class Kit:
             visits |= set(clean.case.visits)
             refused = await self._refuse_each(saga, example, clean, report)
             trials = list(singles(example, clean, refused))
-            await self._make(saga, trials[::one_in], report)
-            await self._make(saga, list(some_pairs(trials, pairs, seed)), report)
+            some = trials[::one_in]
+            report.points += len(some)
+            report.pairs += pairs
+            await self._make(saga, [*some, *some_pairs(trials, pairs, seed)], report)
         report.violations += unseen_steps(saga, visits)
         await self._audit(report)
         report.seconds = time.monotonic() - began
@@ -130,7 +137,8 @@ class Kit:
         runs = await self.runner.see(finished)
         for refusal, one, run in zip(refusals, finished, runs, strict=True):
             trial = Trial(example, clean, (refusal,), certain=False)
-            self._note(report, str(refusal), [*one.complaints, *trial.wrong_with(run)])
+            report.points += 1
+            report.note(str(refusal), [*one.complaints, *trial.wrong_with(run)])
         return list(zip(refusals, runs, strict=True))
 
     async def _make(self, saga: SagaType, trials: Sequence[Trial], report: Report) -> None:
@@ -145,11 +153,7 @@ class Kit:
         finished = await asyncio.gather(*(make(trial) for trial in trials))
         runs = await self.runner.see(finished)
         for trial, one, run in zip(trials, finished, runs, strict=True):
-            self._note(report, str(trial), [*one.complaints, *trial.wrong_with(run)])
-
-    def _note(self, report: Report, what: str, wrong: Iterable[str]) -> None:
-        report.points += 1
-        report.violations += [f"{what}: {one}" for one in wrong]
+            report.note(str(trial), [*one.complaints, *trial.wrong_with(run)])
 
     async def _audit(self, report: Report) -> None:
         async with self.runner.database.read() as session:

@@ -15,7 +15,8 @@ from temporalio.service import RPCError
 
 from conformance.checking import Run
 from conformance.faults import Injection
-from conformance.injecting import BUSY, Case, Cases
+from conformance.hurrying import BUSY
+from conformance.injecting import Case, Cases
 from conformance.seeing import Books, Seen, see
 from conformance.worlds import World, make_worlds, needs, texts_in
 from domain.errors import StepFenced
