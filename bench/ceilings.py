@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from bench.figures import Ceilings, Latency
+from bench.figures import Latency
 from domain.catalogue import YieldHarvested
 from domain.envelope import Envelope
 from domain.url_policy import UrlPolicy
@@ -31,16 +31,26 @@ class Empty:
         """Nothing: what is left is the engine."""
 
 
-async def measure(temporal: Client, url: str, policy: UrlPolicy) -> Ceilings:
-    async with Worker(
-        temporal, task_queue=QUEUE, workflows=[Empty], workflow_runner=UnsandboxedWorkflowRunner()
-    ):
+async def idle(temporal: Client) -> Latency:
+    """One empty workflow at a time, from its start to its end."""
+    async with _worker(temporal):
         await _run_empty(temporal)
-        idle = [await _timed(temporal) for _ in range(IDLE_ROUNDS)]
+        return Latency.of([await _timed(temporal) for _ in range(IDLE_ROUNDS)])
+
+
+async def busy(temporal: Client) -> float:
+    """Empty workflows per second, many at a time."""
+    async with _worker(temporal):
+        await _run_empty(temporal)
         began = time.perf_counter()
         await _side_by_side(_run_empty(temporal) for _ in range(WORKFLOWS))
-        workflows_per_s = WORKFLOWS / (time.perf_counter() - began)
-    return Ceilings(workflows_per_s, Latency.of(idle), await _posts_per_s(url, policy))
+        return WORKFLOWS / (time.perf_counter() - began)
+
+
+def _worker(temporal: Client) -> Worker:
+    return Worker(
+        temporal, task_queue=QUEUE, workflows=[Empty], workflow_runner=UnsandboxedWorkflowRunner()
+    )
 
 
 async def _run_empty(temporal: Client) -> None:
@@ -55,7 +65,8 @@ async def _timed(temporal: Client) -> float:
     return time.perf_counter() - began
 
 
-async def _posts_per_s(url: str, policy: UrlPolicy) -> float:
+async def posts_per_s(url: str, policy: UrlPolicy) -> float:
+    """What the client alone sends, to a receiver in another process."""
     data = YieldHarvested.example()
     body = Envelope("evt_bench", data.event_type, utc_now(), None, None, data).to_bytes()
     headers = {"Content-Type": "application/json", "webhook-id": "ceiling"}
