@@ -11,13 +11,13 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from temporalio.testing import WorkflowEnvironment
 
 from conformance.kit import Report, open_kit
-from runtime.embedded import SEARCH_ATTRIBUTES, temporal_binary
+from runtime.embedded import QUEUE_LOOKS, SEARCH_ATTRIBUTES, each, temporal_binary
 from runtime.temporal import CONVERTER
 from storage.migrate import upgrade
 from workflows.registry import all_sagas
 
 # A timer of ten milliseconds should not take the engine a second.
-QUICK_TIMERS = ("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"')
+QUICK_TIMERS = 'history.timerProcessorMaxTimeShift="10ms"'
 
 
 @asynccontextmanager
@@ -27,7 +27,10 @@ async def engine() -> AsyncIterator[Client]:
     ]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(temporal_binary()),
-        dev_server_extra_args=[*attributes, *QUICK_TIMERS],
+        dev_server_extra_args=[
+            *attributes,
+            *each("--dynamic-config-value", (QUICK_TIMERS, *QUEUE_LOOKS)),
+        ],
         dev_server_log_level="error",
         data_converter=CONVERTER,
         runtime=Runtime(telemetry=QUIET),

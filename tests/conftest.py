@@ -15,8 +15,9 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from conformance.standalone import QUICK_TIMERS
 from runtime.database import Database
-from runtime.embedded import SEARCH_ATTRIBUTES
+from runtime.embedded import QUEUE_LOOKS, SEARCH_ATTRIBUTES, each
 from runtime.temporal import CONVERTER, ErrorsAsFailures, activity_methods, workflow_runner
 from storage.tables import Tenant
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401 - pytest finds them here
@@ -38,8 +39,7 @@ async def temporal() -> AsyncIterator[Client]:
         data_converter=CONVERTER,
         dev_server_extra_args=[
             *attributes,
-            "--dynamic-config-value",
-            'history.timerProcessorMaxTimeShift="10ms"',
+            *each("--dynamic-config-value", (QUICK_TIMERS, *QUEUE_LOOKS)),
         ],
     ) as environment:
         yield environment.client
