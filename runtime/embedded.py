@@ -33,7 +33,7 @@ SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 # How often a second each of the engine's queues looks for tasks. The default is twenty, for one of
 # a cluster's hundreds of shards; here there is one, and ten workflows a second would use it up.
 QUEUE_LOOKS = tuple(
-    f"history.{queue}ProcessorMaxPollRPS=1000" for queue in ("transfer", "timer", "visibility")
+    f"history.{queue}ProcessorMaxPollRPS=100" for queue in ("transfer", "timer", "visibility")
 )
 DYNAMIC_CONFIG = (
     *QUEUE_LOOKS,
