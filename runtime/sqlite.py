@@ -15,6 +15,7 @@ import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm.session import JoinTransactionMode
 
 from runtime.wakeup import Bell
 from runtime.writer_lock import WriterLock
@@ -188,16 +189,17 @@ class _Outcome:
 
 
 async def _run_alone(
-    connection: AsyncConnection, work: Work, done: asyncio.Future[Any]
+    connection: AsyncConnection,
+    work: Work,
+    done: asyncio.Future[Any],
+    mode: JoinTransactionMode = "rollback_only",
 ) -> _Outcome:
     """Without neighbours there is nothing that a savepoint would keep apart.
 
     Raises what the unit raises, which undoes the transaction.
     """
     outcome = _Outcome(done)
-    session = AsyncSession(
-        connection, expire_on_commit=False, join_transaction_mode="rollback_only"
-    )
+    session = AsyncSession(connection, expire_on_commit=False, join_transaction_mode=mode)
     async with session, session.begin():
         outcome.result = await work(session)
     outcome.deliveries_added = bool(session.info.get(DELIVERIES_ADDED))
@@ -205,22 +207,18 @@ async def _run_alone(
 
 
 async def _run_unit(connection: AsyncConnection, work: Work, done: asyncio.Future[Any]) -> _Outcome:
-    outcome = _Outcome(done)
-    session = AsyncSession(
-        connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
-    )
+    """Among others: its error undoes its savepoint, and is told after the commit."""
     try:
-        async with session, session.begin():
-            outcome.result = await work(session)
-        outcome.deliveries_added = bool(session.info.get(DELIVERIES_ADDED))
+        return await _run_alone(connection, work, done, "create_savepoint")
     except (Exception, asyncio.CancelledError) as error:
         if _is_being_cancelled():
             raise
-        outcome.error = error
         raw: Any = (await connection.get_raw_connection()).driver_connection
         if not raw.in_transaction:  # A full disk undoes the whole transaction, not a savepoint.
             raise
-    return outcome
+        outcome = _Outcome(done)
+        outcome.error = error
+        return outcome
 
 
 def _is_being_cancelled() -> bool:
