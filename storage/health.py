@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.health import DRAIN_FIRST
 from storage.outbox import DELIVERIES, DELIVERIES_ADDED, ENDPOINTS
 from storage.redelivery import TALLIES, By, note
+from storage.unless_there import insert_unless_there
 
 SYSTEM = "system"
 MOVED_MAX = 1_000  # Deliveries that one transaction moves: it holds SQLite's only writer.
@@ -169,7 +168,5 @@ async def _set_tally(session: AsyncSession, endpoint_id: str, **values: Any) -> 
 
 async def ensure(session: AsyncSession, table: Any, endpoint_ids: Sequence[str]) -> None:
     """Make the rows that are not there yet."""
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert: Any = sqlite_insert if on_sqlite else postgresql_insert
     rows = [{"endpoint_id": endpoint_id} for endpoint_id in endpoint_ids]
-    await session.execute(insert(table).on_conflict_do_nothing(), rows)
+    await session.execute(insert_unless_there(session, table), rows)

@@ -8,13 +8,13 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.catalogue import SystemSecurityAlert
 from domain.ids import new_id
 from storage.access_tables import ApiKey, KeyAddress
 from storage.outbox import publish
+from storage.unless_there import insert_unless_there
 
 PLACES: Any = KeyAddress.__table__  # type: ignore[attr-defined]
 # Whoever calls from everywhere is not told of everywhere.
@@ -37,9 +37,8 @@ async def note_address(
     }
     if place in known or len(known) >= PLACES_MAX:
         return
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     row = {"key_id": key.id, "address": place, "refused": refused, "first_seen": now}
-    added: Any = await session.execute(dialect.insert(PLACES).values(row).on_conflict_do_nothing())
+    added: Any = await session.execute(insert_unless_there(session, PLACES).values(row))
     if not added.rowcount:
         return  # Another process was told of it at the same moment.
     if refused:

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.catalogue import SystemSecurityAlert
 from domain.ids import new_id
 from storage.access_tables import ApiKey, AuthFailure
 from storage.outbox import publish
+from storage.unless_there import insert_unless_there
 
 FAILURES: Any = AuthFailure.__table__  # type: ignore[attr-defined]
 COUNTED_FOR = timedelta(minutes=1)
@@ -41,9 +41,8 @@ async def note_failure(
 
     Returns until when it is locked.
     """
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     row = {"address": address, "failures": 0, "since": now}
-    await session.execute(dialect.insert(AuthFailure).values(row).on_conflict_do_nothing())
+    await session.execute(insert_unless_there(session, AuthFailure).values(row))
     found = await session.get_one(AuthFailure, address, with_for_update=True)
     if found.locked_until is not None and now < found.locked_until:
         return found.locked_until

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.catalogue import SystemRateLimitWarning
 from domain.quota import WARN_AT_PERCENT, Quota
 from storage.access_tables import QuotaUse
 from storage.outbox import publish
+from storage.unless_there import insert_unless_there
 
 USES: Any = QuotaUse.__table__  # type: ignore[attr-defined]
 
@@ -90,7 +90,6 @@ async def _locked(session: AsyncSession, subjects: Sequence[str]) -> dict[str, A
     rows = {row.subject: row for row in await session.execute(query.with_for_update())}
     missing = [{"subject": subject} for subject in subjects if subject not in rows]
     if missing:
-        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-        await session.execute(dialect.insert(QuotaUse).on_conflict_do_nothing(), missing)
+        await session.execute(insert_unless_there(session, QuotaUse), missing)
         rows = {row.subject: row for row in await session.execute(query.with_for_update())}
     return rows

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.saga import ENDED, Failure, SagaEnd, SagaInfo, SagaState, StepCall, Told
 from storage.tables import SagaRun, SagaStep
 from storage.types import utc_now
+from storage.unless_there import insert_unless_there
 
 RUNS: Any = SagaRun.__table__  # type: ignore[attr-defined]
 STEPS: Any = SagaStep.__table__  # type: ignore[attr-defined]
@@ -73,8 +73,7 @@ async def lock_run(session: AsyncSession, saga: SagaInfo) -> RunPlace:
     workflow = {"workflow": saga.workflow_id}
     row = (await session.execute(PLACE, workflow)).one_or_none()
     if row is None:
-        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-        await session.execute(dialect.insert(RUNS).values(_new_run(saga)).on_conflict_do_nothing())
+        await session.execute(insert_unless_there(session, RUNS).values(_new_run(saga)))
         row = (await session.execute(PLACE, workflow)).one()
     return RunPlace(
         begun=row.started_at is not None,

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, exists, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import GenerationNotFound
 from domain.sdk import BuiltPackage
 from storage.partner_tables import Artifact, Partner, SdkGeneration, SdkPackage
+from storage.unless_there import insert_unless_there
 
 ARTIFACTS: Any = Artifact.__table__  # type: ignore[attr-defined]
 PACKAGES: Any = SdkPackage.__table__  # type: ignore[attr-defined]
@@ -21,9 +21,8 @@ PARTNERS: Any = Partner.__table__  # type: ignore[attr-defined]
 async def keep(
     session: AsyncSession, generation_id: str, package: BuiltPackage, content: bytes
 ) -> None:
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     row = {"sha256": package.sha256, "content": content}
-    await session.execute(dialect.insert(ARTIFACTS).values(row).on_conflict_do_nothing())
+    await session.execute(insert_unless_there(session, ARTIFACTS).values(row))
     session.add(
         SdkPackage(
             generation_id=generation_id,

@@ -3,12 +3,12 @@
 from typing import Any
 
 from sqlalchemy import Select, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import DuplicateRequest
 from storage.access_tables import Tenant
 from storage.types import utc_now
+from storage.unless_there import insert_unless_there
 
 DEFAULT_TENANT = "default"
 TENANTS: Any = Tenant.__table__  # type: ignore[attr-defined]
@@ -17,9 +17,8 @@ TENANT_ORDER = (TENANTS.c.created_at, TENANTS.c.id)
 
 async def lock_tenant(session: AsyncSession, tenant_id: str, name: str) -> None:
     """Make the tenant if it is missing, and keep others from changing it until the commit."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     row = {"id": tenant_id, "name": name, "created_at": utc_now()}
-    await session.execute(dialect.insert(Tenant).values(row).on_conflict_do_nothing())
+    await session.execute(insert_unless_there(session, Tenant).values(row))
     await session.get_one(Tenant, tenant_id, with_for_update=True)
 
 
