@@ -204,7 +204,7 @@ def event_type_named(name: str) -> type[EventData]:
 def checked(event_type: type[EventData], data: dict[str, JsonValue]) -> EventData:
     """Raises Invalid, with the fields of `data` that are wrong."""
     try:
-        return event_type.model_validate_json(json.dumps(data))
+        return event_type.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         raise Invalid(by_field(error.errors(), within="data")) from None
 

@@ -22,9 +22,12 @@ def saga_named(name: str) -> SagaType:
 
 
 def request_of(saga: SagaType, given: Mapping[str, Any], *, within: str = "") -> SagaRequest:
-    """The request of this saga. Raises Invalid, with the fields as the caller named them."""
+    """The request of this saga. Raises Invalid, with the fields as the caller named them.
+
+    Strictly: `false` is no number of milliseconds, and a number is no moment.
+    """
     try:
-        request: Any = input_adapter(saga).validate_json(json.dumps(given))
+        request: Any = input_adapter(saga).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise Invalid(by_field(error.errors(), within=within)) from None
     assert isinstance(request, SagaRequest)

@@ -143,6 +143,6 @@ def _checked(run: SagaRun, kind: str, name: str, body: Given) -> list[Any]:
 
 def _argument(kind: Any, given: JsonValue, number: int) -> Any:
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(given))
+        return TypeAdapter(kind).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise Invalid(by_field(error.errors(), within=f"arguments.{number}")) from None

@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
 from fastapi import APIRouter, Body
+from fastapi import Request as HttpRequest
 from pydantic import Field, create_model
 
 from api.dependencies import Shared, Wait
@@ -35,10 +36,11 @@ def _add(router: APIRouter, saga: SagaType) -> None:
         shared: Shared,
         starting: Starting,
         wait: Wait,
-        body: request = Body(openapi_examples=examples),  # type: ignore[valid-type, arg-type]  # noqa: B008
+        asked: HttpRequest,
+        body: request = Body(openapi_examples=examples),  # type: ignore[valid-type, arg-type]  # noqa: B008, ARG001
     ) -> Data[WorkflowView]:
-        given = body.model_dump(mode="json", exclude_unset=True)  # type: ignore[attr-defined]
-        order = order_for(saga, given, within="")
+        # As it was sent: what the model made of it no longer shows that a number was `false`.
+        order = order_for(saga, await asked.json(), within="")
         return await starting.start(order, Data[WorkflowView], rendering(shared), wait=wait)
 
     router.add_api_route(

@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import inspect
-import random
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -14,11 +12,12 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from conformance.checking import Run, unseen_steps, wrong_with
-from conformance.faults import AFTER, BEFORE, CANCELS, Fault, Injection, Point, Visit
+from conformance.checking import Run, unseen_steps
+from conformance.faults import BEFORE, Fault, Injection, Visit
 from conformance.injecting import FaultyDatabase, Injector
 from conformance.running import Finished, Runner, Worlds
-from domain.saga import SagaRequest, SagaState
+from conformance.trials import Trial, examples_of, in_few_runs, singles, some_pairs
+from domain.saga import SagaRequest
 from runtime.settings import Settings
 from runtime.temporal import ErrorsAsFailures, activity_methods
 from storage.audit import check_books
@@ -28,7 +27,6 @@ from workflows.saga_type import SagaType
 
 AT_ONCE = 32
 SETTINGS = Settings(secrets_key=SecretStr(base64.b64encode(bytes(32)).decode()))
-EVERYWHERE = (Fault.ERROR, Fault.OUTAGE, Fault.TIMEOUT, Fault.DEATH)
 
 
 @dataclass
@@ -51,30 +49,6 @@ class Report:
         return f"{self.saga}: {self.points} points{and_pairs} visited, {wrong} ({pace})"
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One run to make: what goes wrong in it, and how it must end if that is certain.
-
-    `certain` says that the run must come to all its points.
-    """
-
-    example: SagaRequest
-    clean: Run
-    injections: tuple[Injection, ...]
-    expected: str | None = None
-    certain: bool = True
-
-    def __str__(self) -> str:
-        return " and ".join(str(one) for one in self.injections)
-
-    def wrong_with(self, run: Run) -> list[str]:
-        bears = bears_failed_children(run.saga, self.example)
-        wrong = wrong_with(run, self.clean, self.expected, bears_failed_children=bears)
-        if self.certain and len(set(run.case.fired)) < len(self.injections):
-            wrong.append("the saga did not come to this point")
-        return wrong
-
-
 class Kit:
     """One per engine and database. Sagas are checked one after the other."""
 
@@ -82,11 +56,12 @@ class Kit:
         self.runner = runner
 
     async def check(
-        self, saga: SagaType, *, pairs: int = 0, seed: int = 0, one_in: int = 1
+        self, saga: SagaType, *, pairs: int = 0, seed: int = 0, alone: bool = True
     ) -> Report:
         """Visit every point of the saga with every single fault, and so many pairs of them.
 
-        With `one_in` only every so manieth of the faults: for who has not the time for all.
+        Each fault has a run of its own, unless `alone` is false: then those that a saga must get
+        over come several in a run, and alone only where something was wrong with that run.
         """
         report = Report(saga.name)
         began = time.monotonic()
@@ -98,10 +73,10 @@ class Kit:
             visits |= set(clean.case.visits)
             refused = await self._refuse_each(saga, example, clean, report)
             trials = list(singles(example, clean, refused))
-            some = trials[::one_in]
-            report.points += len(some)
+            report.points += len(trials)
             report.pairs += pairs
-            await self._make(saga, [*some, *some_pairs(trials, pairs, seed)], report)
+            runs = trials if alone else list(in_few_runs(trials))
+            await self._make(saga, [*runs, *some_pairs(trials, pairs, seed)], report)
         report.violations += unseen_steps(saga, visits)
         await self._audit(report)
         report.seconds = time.monotonic() - began
@@ -142,6 +117,18 @@ class Kit:
         return list(zip(refusals, runs, strict=True))
 
     async def _make(self, saga: SagaType, trials: Sequence[Trial], report: Report) -> None:
+        """Make these runs, and where several faults in one went wrong, one run for each."""
+        found = await self._try(saga, trials)
+        parts = [part for trial, wrong in found.items() if wrong for part in trial.parts]
+        alone = await self._try(saga, parts)
+        for trial, wrong in found.items():
+            if not any(alone.get(part) for part in trial.parts):
+                report.note(str(trial), wrong)
+        for part, wrong in alone.items():
+            report.note(str(part), wrong)
+
+    async def _try(self, saga: SagaType, trials: Sequence[Trial]) -> dict[Trial, list[str]]:
+        """What is wrong with each of them."""
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def make(trial: Trial) -> Finished:
@@ -152,97 +139,14 @@ class Kit:
 
         finished = await asyncio.gather(*(make(trial) for trial in trials))
         runs = await self.runner.see(finished)
-        for trial, one, run in zip(trials, finished, runs, strict=True):
-            report.note(str(trial), [*one.complaints, *trial.wrong_with(run)])
+        return {
+            trial: [*one.complaints, *trial.wrong_with(run)]
+            for trial, one, run in zip(trials, finished, runs, strict=True)
+        }
 
     async def _audit(self, report: Report) -> None:
         async with self.runner.database.read() as session:
             report.violations += [str(found) for found in await check_books(session)]
-
-
-def examples_of(saga: SagaType) -> tuple[SagaRequest, ...]:
-    """EXAMPLE, and EXAMPLES where one example does not come to every step."""
-    module = inspect.getmodule(saga.workflow)
-    more: tuple[SagaRequest, ...] = getattr(module, "EXAMPLES", ())
-    return (saga.example, *more)
-
-
-def bears_failed_children(saga: SagaType, example: SagaRequest) -> bool:
-    """Whether this example of it is meant to complete although a child failed."""
-    module = inspect.getmodule(saga.workflow)
-    return example in getattr(module, "BEARS_FAILED_CHILDREN", ())
-
-
-def singles(
-    example: SagaRequest, clean: Run, refused: Sequence[tuple[Injection, Run]]
-) -> Iterable[Trial]:
-    """Every fault at every point of the way forward, and of the longest way back."""
-    own = clean.saga.name
-    for visit in clean.case.visits:
-        for injection in _of_child(visit) if visit.saga_type != own else _at_each_place(visit):
-            completes = injection.fault in EVERYWHERE and not _gives_up(injection)
-            expected = SagaState.COMPLETED if completes else None
-            yield Trial(example, clean, (injection,), expected)
-    turned_back = [(why, run) for why, run in refused if not run.completed]
-    if turned_back:
-        why, longest = max(turned_back, key=lambda found: _way_back(found[1], own))
-        # Children side by side: how far the others were when one was refused is not certain.
-        certain = why.point.saga_type == own
-        for visit in _undos(longest):
-            of_child = visit.saga_type != own
-            for injection in _of_child(visit) if of_child else _at_each_place(visit):
-                raced = of_child and injection.fault in CANCELS
-                expected = None if raced else SagaState.FAILED
-                yield Trial(example, clean, (why, injection), expected, certain)
-
-
-def some_pairs(trials: Sequence[Trial], count: int, seed: int) -> Iterable[Trial]:
-    """Two things that go wrong in one run, drawn by lot: the same for the same seed."""
-    lots = random.Random(seed)  # noqa: S311 - no secret
-    for _ in range(count):
-        one, other = lots.sample(trials, 2)
-        both = tuple(dict.fromkeys([*one.injections, *other.injections]))
-        yield Trial(one.example, one.clean, both, certain=False)
-
-
-def _at_each_place(visit: Visit) -> Iterable[Injection]:
-    for place in visit.places:
-        point = visit.at(place)
-        for fault in Fault:
-            if _makes_sense(visit, point, fault):
-                yield Injection(point, fault)
-
-
-def _of_child(visit: Visit) -> Iterable[Injection]:
-    """A child is checked at all its points as a saga of its own: here, for what it is to this one.
-
-    That one of its steps is refused has been tried for all of them.
-    """
-    yield Injection(visit.at(AFTER), Fault.DEATH)
-    yield Injection(visit.at(BEFORE), Fault.CANCEL)
-
-
-def _makes_sense(visit: Visit, point: Point, fault: Fault) -> bool:
-    if fault is Fault.REFUSAL:
-        # A refusal before the effect of a step is a run of its own, made already.
-        return not visit.engine and (visit.undo or point.place != BEFORE)
-    if fault in CANCELS:
-        return point.place in (BEFORE, AFTER)
-    return True
-
-
-def _gives_up(injection: Injection) -> bool:
-    return injection.fault is Fault.OUTAGE
-
-
-def _way_back(run: Run, own: str) -> tuple[int, int]:
-    """How much of it there is to try: first its own."""
-    undos = _undos(run)
-    return sum(visit.saga_type == own for visit in undos), len(undos)
-
-
-def _undos(run: Run) -> list[Visit]:
-    return [visit for visit in run.case.visits if visit.undo]
 
 
 @asynccontextmanager

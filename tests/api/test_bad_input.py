@@ -217,3 +217,28 @@ async def test_a_path_tells_its_own_methods_and_not_those_of_a_wider_one(
 
     assert current.headers["allow"] == "GET"
     assert any_key.headers["allow"] == "GET, PATCH"
+
+
+@pytest.mark.parametrize(
+    ("saga", "given", "field"),
+    [
+        (
+            "deposit",
+            {"amount": "25.00", "sandbox": {"rail": {"confirm_after_ms": False}}},
+            "sandbox.rail.confirm_after_ms",
+        ),
+        ("transaction_monitoring", {"moved_until": 0}, "moved_until"),
+        ("transfer", {"to_account": "b", "amount": "1", "expires_in_s": "60"}, "expires_in_s"),
+    ],
+)
+async def test_what_only_resembles_a_workflows_field_is_refused(
+    api: httpx.AsyncClient, saga: str, given: dict[str, Any], field: str
+) -> None:
+    payer = {"from_account": "a"} if saga == "transfer" else {"account_uuid": "a"}
+
+    typed = await api.post(f"/workflows/{saga}", json=payer | given)
+    named = await api.post("/workflows", json={"type": saga, "input": payer | given})
+
+    assert field in problem_of(typed, 422, "VALIDATION_FAILED")
+    assert f"input.{field}" in problem_of(named, 422, "VALIDATION_FAILED")
+    assert await stored(api, "workflows") == 0

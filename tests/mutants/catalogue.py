@@ -178,6 +178,17 @@ MUTANTS = (
         SOUND,
     ),
     Mutant(
+        "a cancel behind its completion undoes a completed saga",
+        "activities/steps.py",
+        """\
+            if place.state is SagaState.COMPLETED:
+                return NOTHING_TO_UNDO
+            unit""",
+        """\
+            unit""",
+        f"{STEPS} -k told_its_completion",
+    ),
+    Mutant(
         "the end is told as often as it is asked for",
         "activities/sagas.py",
         """\
