@@ -6,9 +6,9 @@ PACKAGES := domain storage activities workflows runtime worker api cli
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # The tests of one file stay in one process, so that what they share (a Temporal server, a
-# PostgreSQL) starts once; two processes, because the suite is made for two cores.
+# PostgreSQL) starts once. Three processes, because on two cores one of them is always waiting for somebody.
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install up demo tour test check bench conformance mutants security lock clean
 

@@ -6,7 +6,7 @@ Made from the saga registry: whoever adds a saga has its route.
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Depends
 from fastapi import Request as HttpRequest
 from pydantic import Field, create_model
 
@@ -14,7 +14,7 @@ from api.dependencies import Shared, Wait
 from api.fields import Body as Request
 from api.shapes import Data
 from api.starting import Starting
-from api.workflows import Starter, WorkflowView, order_for, rendering
+from api.workflows import MAY_START, WorkflowView, order_for, rendering
 from workflows.registry import SagaType, all_sagas
 from workflows.saga_type import describe
 
@@ -32,12 +32,11 @@ def _add(router: APIRouter, saga: SagaType) -> None:
     request = _request_model(saga)
 
     async def start(
-        caller: Starter,
+        asked: HttpRequest,
         shared: Shared,
         starting: Starting,
         wait: Wait,
-        asked: HttpRequest,
-        body: request = Body(openapi_examples=examples),  # type: ignore[valid-type, arg-type]  # noqa: B008, ARG001
+        body: request = Body(openapi_examples=examples),  # type: ignore[valid-type, arg-type]  # noqa: B008
     ) -> Data[WorkflowView]:
         # As it was sent: what the model made of it no longer shows that a number was `false`.
         order = order_for(saga, await asked.json(), within="")
@@ -47,6 +46,7 @@ def _add(router: APIRouter, saga: SagaType) -> None:
         f"/{saga.name}",
         start,
         methods=["POST"],
+        dependencies=[Depends(MAY_START)],
         status_code=202,
         responses={201: {"model": Data[WorkflowView]}},
         name=f"start_{saga.name}",

@@ -30,7 +30,8 @@ from workflows.registry import SagaType, all_sagas
 
 router = APIRouter(prefix="/workflows", tags=["workflows"])
 Reader = Annotated[Caller, Depends(Allowed("read", "workflows.read", "workflows.start"))]
-Starter = Annotated[Caller, Depends(Allowed("write", "workflows.start"))]
+MAY_START = Allowed("write", "workflows.start")
+Starter = Annotated[Caller, Depends(MAY_START)]
 
 # Input fields that name customer accounts, in any workflow.
 PAYING_FIELDS = ("from_account", "to_account", "payer_account")

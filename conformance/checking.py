@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from conformance.faults import Fault, Visit
 from conformance.injecting import Case
 from conformance.seeing import Books, Seen, Story
 from domain.saga import SagaState
 from workflows.saga_type import SagaType
+from workflows.steps import Step
 
 # What may keep a saga from completing: somebody said no, or somebody asked for its end.
 FINAL = frozenset({Fault.REFUSAL, Fault.CANCEL, Fault.CANCEL_AND_DEATH})
@@ -119,5 +121,10 @@ def unseen_steps(saga: SagaType, visits: Iterable[Visit]) -> list[str]:
     return [
         f"step {step.name} of saga {saga.name} is run by no example: add one to EXAMPLES"
         for step in saga.steps
-        if not any(name == step.name or name.startswith(f"{step.name}-") for name in seen)
+        if not any(is_round_of(step, name) for name in seen)
     ]
+
+
+def is_round_of(step: Step[Any, Any], name: str) -> bool:
+    """Whether a step of this name is that step, or a round of it in a loop."""
+    return name == step.name or name.startswith(f"{step.name}-")

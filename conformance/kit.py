@@ -76,7 +76,7 @@ class Kit:
             report.points += len(trials)
             report.pairs += pairs
             runs = trials if alone else list(in_few_runs(trials))
-            await self._make(saga, [*runs, *some_pairs(trials, pairs, seed)], report)
+            await self.make(saga, [*runs, *some_pairs(trials, pairs, seed)], report)
         report.violations += unseen_steps(saga, visits)
         await self._audit(report)
         report.seconds = time.monotonic() - began
@@ -116,18 +116,18 @@ class Kit:
             report.note(str(refusal), [*one.complaints, *trial.wrong_with(run)])
         return list(zip(refusals, runs, strict=True))
 
-    async def _make(self, saga: SagaType, trials: Sequence[Trial], report: Report) -> None:
+    async def make(self, saga: SagaType, trials: Sequence[Trial], report: Report) -> None:
         """Make these runs, and where several faults in one went wrong, one run for each."""
-        found = await self._try(saga, trials)
+        found = await self.try_all(saga, trials)
         parts = [part for trial, wrong in found.items() if wrong for part in trial.parts]
-        alone = await self._try(saga, parts)
+        alone = await self.try_all(saga, parts)
         for trial, wrong in found.items():
             if not any(alone.get(part) for part in trial.parts):
                 report.note(str(trial), wrong)
         for part, wrong in alone.items():
             report.note(str(part), wrong)
 
-    async def _try(self, saga: SagaType, trials: Sequence[Trial]) -> dict[Trial, list[str]]:
+    async def try_all(self, saga: SagaType, trials: Sequence[Trial]) -> dict[Trial, list[str]]:
         """What is wrong with each of them."""
         gate = asyncio.Semaphore(AT_ONCE)
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.checking import Run, wrong_with
-from conformance.faults import AFTER, BEFORE, CANCELS, Fault, Injection, Point, Visit
+from conformance.checking import Run, is_round_of, wrong_with
+from conformance.faults import AFTER, BEFORE, CANCELS, OUTAGE_TRIES, Fault, Injection, Point, Visit
 from domain.saga import SagaRequest, SagaState
 from workflows.saga_type import SagaType
 
-EVERYWHERE = (Fault.ERROR, Fault.OUTAGE, Fault.TIMEOUT, Fault.DEATH)
+# What every step gets over, however few its tries are.
+GOT_OVER = (Fault.ERROR, Fault.TIMEOUT, Fault.DEATH)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,9 @@ def singles(
     own = clean.saga.name
     for visit in clean.case.visits:
         for injection in _of_child(visit) if visit.saga_type != own else _at_each_place(visit):
-            completes = injection.fault in EVERYWHERE and not _gives_up(injection)
+            completes = injection.fault in GOT_OVER or (
+                injection.fault is Fault.OUTAGE and _outlasts_it(clean.saga, visit)
+            )
             expected = SagaState.COMPLETED if completes else None
             yield Trial(example, clean, (injection,), expected)
     turned_back = [(why, run) for why, run in refused if not run.completed]
@@ -141,8 +144,13 @@ def _makes_sense(visit: Visit, point: Point, fault: Fault) -> bool:
     return True
 
 
-def _gives_up(injection: Injection) -> bool:
-    return injection.fault is Fault.OUTAGE
+def _outlasts_it(saga: SagaType, visit: Visit) -> bool:
+    """Whether it is certain that the step is tried more often than an outage lasts."""
+    return visit.engine or any(
+        step.attempts_max is None or step.attempts_max > OUTAGE_TRIES
+        for step in saga.steps
+        if is_round_of(step, visit.step)
+    )
 
 
 def _way_back(run: Run, own: str) -> tuple[int, int]:

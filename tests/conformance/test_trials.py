@@ -1,22 +1,21 @@
 """Every fault is tried, also where several come in one run."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from temporalio.client import Client
 
-from activities import steps
-from conformance import open_kit
 from conformance.checking import Run
 from conformance.faults import BEFORE, Fault, Injection, Visit
 from conformance.injecting import Call, Case
+from conformance.kit import Kit, Report
 from conformance.seeing import Books, Seen
 from conformance.trials import Trial, in_few_runs, singles
-from domain.saga import SagaState, StepCall
-from runtime.database import Database
+from domain.saga import SagaState
 from tests.tutorial import loyalty_bonus
 from workflows.registry import saga_in
+from workflows.saga_type import SagaType
 
 SOUND = saga_in(loyalty_bonus)
 STEPS = ("hold_bonus", "pay_referrer", "settle_bonus")
@@ -70,23 +69,32 @@ def members(run: Trial) -> tuple[Trial, ...]:
     return run.parts or (run,)
 
 
-@pytest.mark.slow
+class Scripted(Kit):
+    """Every run that has all of these faults goes wrong."""
+
+    def __init__(self, *culprits: Injection) -> None:
+        self.culprits = culprits
+
+    async def try_all(self, saga: SagaType, trials: Sequence[Trial]) -> dict[Trial, list[str]]:
+        wrong = set(self.culprits)
+        return {one: ["lost"] if wrong <= set(one.injections) else [] for one in trials}
+
+
 async def test_of_several_faults_the_one_is_named_that_was_not_got_over(
-    temporal: Client, sqlite: Database, monkeypatch: pytest.MonkeyPatch
+    trials: list[Trial],
 ) -> None:
-    found_as_it_is = steps._find_step
+    culprit = Injection(Visit(SOUND.name, STEPS[1]).at(BEFORE), Fault.DEATH)
+    report = Report(SOUND.name)
 
-    async def forgotten(session: object, call: StepCall[object], place: object) -> object:
-        """That the referrer was paid."""
-        if call.step == STEPS[1] and call.failure is None:
-            return None
-        return await found_as_it_is(session, call, place)  # type: ignore[arg-type]
+    await Scripted(culprit).make(SOUND, list(in_few_runs(trials)), report)
 
-    monkeypatch.setattr(steps, "_find_step", forgotten)
+    assert report.violations == [f"{culprit}: lost"]
 
-    async with open_kit(temporal, sqlite.url, more=[SOUND]) as kit:
-        report = await kit.check(SOUND, alone=False)
 
-    named = {one.split(" of ")[0] for one in report.violations if f"of {STEPS[1]}" in one}
-    assert "a retryable error after commit 1" in named
-    assert "a retryable error before commit 1" not in named
+async def test_where_it_takes_several_of_them_all_are_named(trials: list[Trial]) -> None:
+    company = next(run for run in in_few_runs(trials) if run.parts)
+    report = Report(SOUND.name)
+
+    await Scripted(*company.injections[:2]).make(SOUND, [company], report)
+
+    assert report.violations == [f"{company}: lost"]

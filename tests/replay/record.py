@@ -14,9 +14,10 @@ from temporalio.client import WorkflowHistory
 
 from conformance.checking import Run
 from conformance.faults import BEFORE, Fault, Injection, Visit
-from conformance.kit import Kit, examples_of, open_kit
+from conformance.kit import Kit, open_kit
 from conformance.running import Runner
 from conformance.standalone import database_url, engine, quiet
+from conformance.trials import examples_of
 from domain.saga import SagaRequest
 from workflows.registry import all_sagas
 from workflows.saga_type import SagaType
