@@ -6,7 +6,7 @@ PACKAGES := domain storage activities workflows runtime worker api cli
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # The tests of one file stay in one process, so that what they share (a Temporal server, a
-# PostgreSQL) starts once. Three processes, because on two cores one of them is always waiting for somebody.
+# PostgreSQL) starts once. Three processes for two cores, as one of them mostly waits.
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -74,7 +74,7 @@ async def test_every_attempt_has_the_same_id_and_bytes_and_a_timestamp_of_its_ow
     house: House, receiver: Hook
 ) -> None:
     receiver.answer = lambda got: 500 if got.count == 1 else 200
-    await house.endpoint(url=receiver.url, retry_schedule="1s")
+    await house.endpoint(url=receiver.url, retry_schedule="2s")
     await house.publish(1)
 
     await settled(house, 1)
