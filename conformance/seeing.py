@@ -73,12 +73,14 @@ class Seen:
 
     books: Books
     stories: dict[str, Story]
+    outside_stories: tuple[str, ...] = ()
 
     def told(self) -> Counter[tuple[str, str]]:
-        """How often which event was told by which type of saga."""
-        return Counter(
+        """How often which event was told by which type of saga, or outside of any story."""
+        in_stories = Counter(
             (story.type, event) for story in self.stories.values() for event in story.events
         )
+        return in_stories + Counter(("nobody's story", event) for event in self.outside_stories)
 
 
 async def see(database: Database, worlds: Sequence[World]) -> dict[str, Seen]:
@@ -88,8 +90,12 @@ async def see(database: Database, worlds: Sequence[World]) -> dict[str, Seen]:
         some = {world.tenant_id: world for world in worlds[start : start + TENANTS_AT_ONCE]}
         async with database.read() as session:
             looking = _Looking(session, some)
-            books, stories = await looking.books(), await looking.stories()
-        found |= {tenant_id: Seen(books[tenant_id], stories[tenant_id]) for tenant_id in some}
+            books, events = await looking.books(), await looking.events()
+            stories = await looking.stories(events)
+        found |= {
+            tenant_id: Seen(books[tenant_id], stories[tenant_id], _outside(events[tenant_id]))
+            for tenant_id in some
+        }
     return found
 
 
@@ -124,17 +130,17 @@ class _Looking:
             for tenant_id, world in self.worlds.items()
         }
 
-    async def stories(self) -> dict[str, dict[str, Story]]:
-        run, event, step = SagaRun, Event, SagaStep
+    async def events(self) -> dict[str, list[Row[Any]]]:
+        teller = col(Event.tenant_id)
+        query = select(teller, col(Event.workflow_id), col(Event.type))
+        return await self._rows(query.order_by(col(Event.sequence)), teller)
+
+    async def stories(self, events: dict[str, list[Row[Any]]]) -> dict[str, dict[str, Story]]:
+        run, step = SagaRun, SagaStep
         tenant = col(run.tenant_id)
         runs = await self._rows(
             select(tenant, col(run.workflow_id), col(run.type), col(run.state), col(run.failure)),
             tenant,
-        )
-        teller = col(event.tenant_id)
-        events = await self._rows(
-            select(teller, col(event.workflow_id), col(event.type)).order_by(col(event.sequence)),
-            teller,
         )
         steps = await self._rows(
             select(
@@ -149,6 +155,10 @@ class _Looking:
             }
             for tenant_id in self.worlds
         }
+
+
+def _outside(events: list[Row[Any]]) -> tuple[str, ...]:
+    return tuple(sorted(event.type for event in events if event.workflow_id is None))
 
 
 def _story(run: Row[Any], events: list[Row[Any]], steps: list[Row[Any]]) -> Story:

@@ -19,6 +19,7 @@ from domain.errors import (
 )
 from domain.saga import NOTHING_TO_UNDO, SagaState, StepCall, Undone, UndoStatus
 from runtime.database import Database
+from storage import saga_log
 from storage.audit import check_books
 from storage.tables import Endpoint, Tenant
 from tests.activities import acts
@@ -177,9 +178,13 @@ async def test_undoing_what_was_never_done_leaves_a_fence_against_it(bank: Datab
     steps = Steps(bank)
 
     assert await steps.undo(undoing("w"), release) == NOTHING_TO_UNDO
+    async with bank.read() as session:
+        fence = await saga_log.find_step(session, "w", call("w").step)
     with pytest.raises(StepFenced):
         await steps.perform(call("w"), hold)
 
+    assert fence is not None
+    assert fence.state == "fenced"
     assert await balance(bank, "a") == (1_000, 0)
     assert await story(bank, "w") == ["workflow.started"]
     await assert_sound(bank)

@@ -175,7 +175,7 @@ MUTANTS = (
         """\
             if call.abandoned:
 """,
-        SOUND,
+        f"{STEPS} -k nothing_is_done",
     ),
     Mutant(
         "a cancel behind its completion undoes a completed saga",
