@@ -18,16 +18,20 @@ from temporalio.worker import (
 
 RETRY_SOON = timedelta(milliseconds=10)
 # Instead of the steps' own, where an attempt will not be answered: nobody waits ten seconds for it.
-# The tries after it must be able to answer in time, also where others keep the machine busy.
-BUSY = min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), 5.0)
-START_TO_CLOSE = timedelta(seconds=1.5) * BUSY
-LOCAL_START_TO_CLOSE = timedelta(seconds=0.8) * BUSY
+START_TO_CLOSE = timedelta(seconds=1.5)
+LOCAL_START_TO_CLOSE = timedelta(seconds=0.8)
 RETRY_INTERVAL_MAX = timedelta(milliseconds=100)
 # What the workflow asks of the kit, which is outside of it.
 DIES = "conformance_dies"
 HURRIES = "conformance_hurries"
 # The type of an error that stands for the death of the process.
 DIED = "died"
+
+
+def busy() -> float:
+    """How many want each core just now, from 1 to 5. The tries after one that was not answered
+    must be able to answer in time, also where the kit itself keeps the machine busy."""
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), 5.0)
 
 
 class ProcessDied(Exception):
@@ -44,7 +48,7 @@ class _HurriedActivities(WorkflowOutboundInterceptor):
 
     def start_activity(self, input: StartActivityInput) -> Any:
         if _hurries(input.activity_id):
-            input.start_to_close_timeout = START_TO_CLOSE
+            input.start_to_close_timeout = START_TO_CLOSE * busy()
         if input.retry_policy is not None:
             input.retry_policy = replace(
                 input.retry_policy, initial_interval=RETRY_SOON, maximum_interval=RETRY_INTERVAL_MAX
@@ -53,7 +57,7 @@ class _HurriedActivities(WorkflowOutboundInterceptor):
 
     def start_local_activity(self, input: StartLocalActivityInput) -> Any:
         if _hurries(input.activity_id):
-            input.start_to_close_timeout = LOCAL_START_TO_CLOSE
+            input.start_to_close_timeout = LOCAL_START_TO_CLOSE * busy()
         return _mortal(super().start_local_activity(input))
 
 

@@ -39,7 +39,6 @@ from conformance.hurrying import (
     DIED,
     DIES,
     HURRIES,
-    LOCAL_START_TO_CLOSE,
     RETRY_SOON,
     HurriedWorkflows,
 )
@@ -308,8 +307,10 @@ class _InjectingActivities(ActivityInboundInterceptor):
 
 
 async def _never_answer() -> Any:
+    until = activity.info().start_to_close_timeout
     if activity.info().is_local:  # Until the engine gives it up.
-        await asyncio.sleep(LOCAL_START_TO_CLOSE.total_seconds() * 3)
+        assert until is not None
+        await asyncio.sleep(until.total_seconds() * 3)
     activity.raise_complete_async()
 
 

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 
 from conformance.checking import Run
 from conformance.faults import Injection
-from conformance.hurrying import BUSY
+from conformance.hurrying import busy
 from conformance.injecting import Case, Cases
 from conformance.seeing import Books, Seen, see
 from conformance.worlds import World, make_worlds, needs, texts_in
@@ -28,7 +28,7 @@ from workflows.progress import first_attributes
 from workflows.saga_type import SagaType
 
 PERSON = "conformance"
-RUN_WITHIN_S = 60 * BUSY
+RUN_WITHIN_S = 60
 LOOK_EVERY_S = 0.4
 MADE_AT_ONCE = 16
 
@@ -102,7 +102,7 @@ class Runner:
         """Run another saga's example, and learn what it made."""
         request = world.request(saga.example)
         handle = await self._start(world, saga, request, None)
-        async with asyncio.timeout(RUN_WITHIN_S):
+        async with asyncio.timeout(RUN_WITHIN_S * busy()):
             result = await handle.result()
         named = {name: found for name, found in result.items() if isinstance(found, str)}
         world.ids.update(_placeholders(self.sagas, named))
@@ -144,7 +144,7 @@ class Runner:
         """Wait for its end, and answer for people meanwhile. Returns how it ended, or None."""
         people = asyncio.create_task(self._people(handle, case))
         try:
-            async with asyncio.timeout(RUN_WITHIN_S):
+            async with asyncio.timeout(RUN_WITHIN_S * busy()):
                 await handle.result()
             return SagaState.COMPLETED
         except WorkflowFailureError as failure:
