@@ -6,17 +6,21 @@
 import hashlib
 import json
 import re
-from typing import Any, Final, NoReturn
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar
 
 from fastapi import Request
+from pydantic import ValidationError
 from starlette import types
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import Invalid, NotJson, TooLarge
+from api.errors import Invalid, NotJson, TooLarge, by_field
 
 JSON_TYPE: Final = re.compile(r"application/([\w.-]+\+)?json\b", re.IGNORECASE)
 NUL: Final = re.compile(r"(?<!\\)(\\\\)*\\u0000")
+
+Valid = TypeVar("Valid")
 
 
 class Bodies:
@@ -100,3 +104,15 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return parts.pop() if parts else await receive()
 
     return read
+
+
+def strictly(validate_json: Callable[..., Valid], given: Any, *, within: str = "") -> Valid:
+    """What JSON stands for, where its type is known only when it is there: `validate_json` is
+    pydantic's, of that type. `false` is no number, and a number is no moment.
+
+    Raises Invalid, with the fields as the caller named them.
+    """
+    try:
+        return validate_json(json.dumps(given), strict=True)
+    except ValidationError as error:
+        raise Invalid(by_field(error.errors(), within=within)) from None

@@ -7,14 +7,15 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Allowed, Caller
+from api.body import strictly
 from api.deliveries import DeliveryView, delivery_view
 from api.dependencies import Services, Session, Shared
-from api.errors import Invalid, NotFound, by_field
+from api.errors import Invalid, NotFound
 from api.fields import Body
 from api.once import OnceOnly, Reply
 from api.paging import InWindow, Pages
@@ -203,10 +204,7 @@ def event_type_named(name: str) -> type[EventData]:
 
 def checked(event_type: type[EventData], data: dict[str, JsonValue]) -> EventData:
     """Raises Invalid, with the fields of `data` that are wrong."""
-    try:
-        return event_type.model_validate_json(json.dumps(data), strict=True)
-    except ValidationError as error:
-        raise Invalid(by_field(error.errors(), within="data")) from None
+    return strictly(event_type.model_validate_json, data, within="data")
 
 
 async def _detail(session: AsyncSession, row: Event, shared: Services) -> EventDetail:

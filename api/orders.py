@@ -1,13 +1,11 @@
 """Orders for sagas that the API knows by the names of their types only: it imports none of them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from pydantic import ValidationError
-
-from api.errors import ApiError, Invalid, by_field
+from api.body import strictly
+from api.errors import ApiError
 from api.workflow_types import input_adapter
 from domain.saga import SagaRequest
 from workflows.registry import SagaType, all_sagas
@@ -22,14 +20,8 @@ def saga_named(name: str) -> SagaType:
 
 
 def request_of(saga: SagaType, given: Mapping[str, Any], *, within: str = "") -> SagaRequest:
-    """The request of this saga. Raises Invalid, with the fields as the caller named them.
-
-    Strictly: `false` is no number of milliseconds, and a number is no moment.
-    """
-    try:
-        request: Any = input_adapter(saga).validate_json(json.dumps(given), strict=True)
-    except ValidationError as error:
-        raise Invalid(by_field(error.errors(), within=within)) from None
+    """The request of this saga. Raises Invalid, with the fields as the caller named them."""
+    request = strictly(input_adapter(saga).validate_json, given, within=within)
     assert isinstance(request, SagaRequest)
     return request
 

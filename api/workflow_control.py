@@ -1,14 +1,14 @@
 """Steer a workflow that runs: cancel it, approve what it asks, decide what it is stuck at."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter
 
 from api.auth import Allowed, Caller
+from api.body import strictly
 from api.dependencies import Shared
-from api.errors import Invalid, NotFound, NotNow, by_field
+from api.errors import Invalid, NotFound, NotNow
 from api.fields import Body
 from api.shapes import Data, Told, View
 from api.workflows import OwnRun, WorkflowView, workflow_view
@@ -136,13 +136,6 @@ def _checked(run: SagaRun, kind: str, name: str, body: Given) -> list[Any]:
     if len(types) != len(body.arguments):
         raise Invalid({"arguments": [f"{name} takes {len(types)}, not {len(body.arguments)}"]})
     return [
-        _argument(kind_of, given, number)
+        strictly(TypeAdapter(kind_of).validate_json, given, within=f"arguments.{number}")
         for number, (kind_of, given) in enumerate(zip(types, body.arguments, strict=True))
     ]
-
-
-def _argument(kind: Any, given: JsonValue, number: int) -> Any:
-    try:
-        return TypeAdapter(kind).validate_json(json.dumps(given), strict=True)
-    except ValidationError as error:
-        raise Invalid(by_field(error.errors(), within=f"arguments.{number}")) from None

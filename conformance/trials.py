@@ -105,8 +105,7 @@ def _dealt(piles: Sequence[Sequence[Trial]]) -> Iterator[Trial]:
         turns = [(pile, (number + shift) % rounds) for shift, pile in enumerate(piles)]
         parts = tuple(pile[turn] for pile, turn in turns if turn < len(pile))
         faults = dict.fromkeys(fault for part in parts for fault in part.injections)
-        if parts:
-            yield replace(parts[0], injections=tuple(faults), parts=parts)
+        yield replace(parts[0], injections=tuple(faults), parts=parts)
 
 
 def some_pairs(trials: Sequence[Trial], count: int, seed: int) -> Iterable[Trial]:
