@@ -273,7 +273,6 @@ class RecoveryActivities(ABC):
         """
 
 
-RETRY_START_TO_CLOSE = timedelta(seconds=60)
 RECOVERY_START_TO_CLOSE = timedelta(minutes=10)
 RECOVERY_HEARTBEAT = timedelta(seconds=30)
 

@@ -1,11 +1,11 @@
 """Get an endpoint back on its feet: one probe at a time; then what is parked, batch by batch."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
 
+from activities.heartbeats import to_its_end
 from activities.ports import RecoveryActivities
 from activities.sender import Sender, Withheld
 from activities.webhooks import EARLY, again
@@ -16,7 +16,6 @@ from storage.recovery import Situation
 
 DRAIN_EVERY = timedelta(seconds=1)
 BLOCKED_AGAIN = timedelta(seconds=5)
-HEARTBEAT_EVERY_S = 5.0
 
 
 class HttpRecoveryActivities(RecoveryActivities):
@@ -27,11 +26,7 @@ class HttpRecoveryActivities(RecoveryActivities):
 
     @activity.defn
     async def recover_endpoint(self, request: RecoveryRequest) -> str:
-        keeping = asyncio.create_task(_heartbeat())
-        try:
-            return await self._step(request.endpoint_id)
-        finally:
-            keeping.cancel()
+        return await to_its_end(self._step(request.endpoint_id))
 
     async def _step(self, endpoint_id: str) -> str:
         where = await self._situation(endpoint_id)
@@ -63,7 +58,7 @@ class HttpRecoveryActivities(RecoveryActivities):
             delay = after.due_at - self._sender.now() if after.due_at else BLOCKED_AGAIN
             reason = recorded.word if isinstance(recorded, Withheld) else recorded.decision.reason
             why = f"probe {after.round_number} with {row.id}: {reason}"
-            raise again(max(delay, timedelta()), why)
+            raise again(delay, why)
 
     async def _choose(self, where: Situation) -> Any:
         """The delivery a person asked for, else the oldest ones in turn: one of them alone may be
@@ -124,9 +119,3 @@ class HttpRecoveryActivities(RecoveryActivities):
     async def _situation(self, endpoint_id: str) -> Situation | None:
         async with self._database.read() as session:
             return await recovery.situation(session, endpoint_id)
-
-
-async def _heartbeat() -> None:
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(HEARTBEAT_EVERY_S)

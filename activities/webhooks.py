@@ -15,6 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.addressees import Addressee
+from activities.heartbeats import HEARTBEAT_EVERY_S, to_its_end
 from activities.ports import WebhookActivities
 from activities.sender import Sender, Withheld
 from domain.batch import Claimed, ClaimSent, RetryRequest
@@ -23,9 +24,9 @@ from domain.last_look import Word
 from storage import attempts, claims, health, lanes, redelivery
 from storage.recording import Recorded
 
-HEARTBEAT_EVERY_S = 5.0
 LEASE = timedelta(seconds=60)
 EARLY = timedelta(milliseconds=50)  # A timer that fires this much too soon is on time.
+AT_ONCE = timedelta(milliseconds=1)
 WAITING_HEALTH = ("parked", "disabled")
 CROWD = 8
 
@@ -51,6 +52,9 @@ class HttpWebhookActivities(WebhookActivities):
 
     @activity.defn
     async def attempt_delivery(self, request: RetryRequest) -> str:
+        return await to_its_end(self._attempt(request))
+
+    async def _attempt(self, request: RetryRequest) -> str:
         async with self._database.read() as session:
             row = await attempts.load_delivery(session, request.delivery_id)
             if row is None or row.state != "retrying":
@@ -199,10 +203,13 @@ async def _park(sender: Sender, rows: Sequence[Any], addressee: Addressee) -> No
 
 
 def again(delay: timedelta, why: str) -> ApplicationError:
-    """Not an error of ours: the server keeps the timer and runs the activity again."""
+    """Not an error of ours: the server keeps the timer and runs the activity again.
+
+    A delay of zero would be none of ours, and the retry policy's would stand in for it.
+    """
     return ApplicationError(
         why,
         type="delivery_retry",
-        next_retry_delay=delay,
+        next_retry_delay=max(delay, AT_ONCE),
         category=ApplicationErrorCategory.BENIGN,
     )

@@ -1,10 +1,12 @@
 """What finally becomes of a delivery, when its attempt is written down.
 
-While the POST was under way, a person may have cancelled or paused the delivery, or others may have
-failed and opened the breaker. Pure: storage/recording.py reads how things stand, and writes.
+While the POST was under way, a person may have cancelled, paused or redelivered the delivery, or
+others may have failed and opened the breaker. Pure: storage/recording.py reads how things stand,
+and writes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final as Constant
 
 from domain.control import KEY_PARKED, PAUSED
@@ -24,22 +26,30 @@ WAITING: Constant = frozenset({Health.PARKED, Health.DISABLED})
 
 @dataclass(frozen=True)
 class Standing:
-    """How the delivery and its endpoint stand as its attempt is recorded."""
+    """How the delivery and its endpoint stand as its attempt is recorded.
+
+    `asked_again`: a person asked for the next attempt when this one was on its way.
+    """
 
     state: DeliveryState
     health: Health
     hold: str | None = None
     parks_key: bool = False
+    asked_again: bool = False
 
 
 @dataclass(frozen=True)
 class Final:
-    """What is written. Where `state` is None the delivery keeps the state that it has by now."""
+    """What is written. Where `state` is None the delivery keeps the state that it has by now.
+
+    `asked_again`: the next attempt is the one a person asked for.
+    """
 
     decision: Decision
     state: DeliveryState | None
     reason: str
     hold: str | None = None
+    asked_again: bool = False
 
 
 def finally_decided(decision: Decision, standing: Standing) -> Final:
@@ -63,6 +73,9 @@ def _retried(decision: Retry, standing: Standing) -> Final:
         return _paused(decision, standing)
     if standing.health in WAITING:
         return _parked(f"endpoint_{standing.health}")
+    if standing.asked_again:
+        now = replace(decision, delay=timedelta())
+        return Final(now, DeliveryState.RETRYING, decision.reason, asked_again=True)
     return Final(decision, DeliveryState.RETRYING, decision.reason)
 
 

@@ -3,10 +3,12 @@
 Workflows are named, not imported: this is called from activities, from the relay and from the API.
 """
 
+import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import (
@@ -29,6 +31,15 @@ RETRY_PRIORITY = 4
 # The ids of the activities that are steered from outside.
 DELIVER = "deliver"
 RECOVER = "recover"
+# How long what is asked for waits for an attempt under way.
+LOOKS_MAX = 20
+LOOK_EVERY_S = 0.05
+UNDER_WAY: Final = frozenset(
+    {
+        PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
+        PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED,
+    }
+)
 ENDPOINT_ID = SearchAttributeKey.for_keyword("EndpointId")
 TENANT_ID = SearchAttributeKey.for_keyword("TenantId")
 EVENT_TYPE = SearchAttributeKey.for_keyword("EventType")
@@ -135,10 +146,26 @@ async def start_recovery(
 
 
 async def run_now(temporal: Client, workflow_id: str, activity_id: str) -> bool:
-    """Run a waiting activity at once, as the attempt it is. False if there is none waiting."""
-    return await pause_activity(temporal, workflow_id, activity_id) and await _unpause(
-        temporal, workflow_id, activity_id
-    )
+    """Run a waiting activity at once, as the attempt it is. False if there is none waiting.
+
+    An attempt under way may have looked before what it is to find was there: it is kept from being
+    put off by what it then answers.
+    """
+    if not await pause_activity(temporal, workflow_id, activity_id):
+        return False
+    await _until_it_rests(temporal, workflow_id)
+    return await _unpause(temporal, workflow_id, activity_id)
+
+
+async def _until_it_rests(temporal: Client, workflow_id: str) -> None:
+    """Wait for the end of an attempt that only looks. One that sends is not waited for: what was
+    asked for meanwhile is found when it is recorded."""
+    for _ in range(LOOKS_MAX):
+        described = await temporal.get_workflow_handle(workflow_id).describe()
+        pending = described.raw_description.pending_activities
+        if not any(activity.state in UNDER_WAY for activity in pending):
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def pause_activity(temporal: Client, workflow_id: str, activity_id: str) -> bool:

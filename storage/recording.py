@@ -33,6 +33,7 @@ from storage.tally import Counting, lock_tallies, write_tallies
 
 ATTEMPTS: Any = Attempt.__table__  # type: ignore[attr-defined]
 SYSTEM = "system"
+SCHEDULE, MANUAL = "schedule", "manual"
 TOUCHED_AGAIN_AFTER = timedelta(seconds=1)
 WORDS: Mapping[type, str] = {
     Settle: "settle",
@@ -132,6 +133,7 @@ async def _lock_deliveries(session: AsyncSession, ids: Iterable[str]) -> dict[st
         DELIVERIES.c.hold,
         DELIVERIES.c.attempts,
         DELIVERIES.c.ordering_key,
+        DELIVERIES.c.trigger,
         DELIVERIES.c.next_attempt_at,
     )
     query = (
@@ -157,10 +159,17 @@ def _decide(
             counting.health,
             row.hold,
             parks_key=row.ordering_key is not None and _parks_key(counting),
+            asked_again=_is_asked_again(row, one),
         )
         final = finally_decided(one.decision, standing)
         written.append(_Written(one, row, numbers[one.delivery_id], final))
     return written
+
+
+def _is_asked_again(row: Any, sent: Sent) -> bool:
+    """Whether `redeliver` came after the attempt had begun."""
+    asked_at = row.next_attempt_at if row.trigger == MANUAL else None
+    return asked_at is not None and bool(asked_at > sent.sent_at)
 
 
 def _parks_key(counting: Counting) -> bool:
@@ -225,7 +234,7 @@ def _delivery_values(written: _Written, now: datetime) -> dict[str, Any]:
         "new_reason": final.reason,
         "new_hold": final.hold,
         "number": written.number,
-        "next_trigger": "schedule",
+        "next_trigger": MANUAL if final.asked_again else SCHEDULE,
         "next_at": _next_at(final.decision, now),
         "settled": now if is_settled else None,
     }

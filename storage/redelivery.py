@@ -46,16 +46,18 @@ class Changed:
 async def redeliver(session: AsyncSession, delivery_id: str, by: By, *, now: datetime) -> Changed:
     """Send it now, or once more: under the same event id, as the next attempt, trigger `manual`.
 
-    A waiting retry runs now; a settled delivery becomes pending; while its endpoint is parked it is
-    the one that is probed with, at once. Raises DeliveryStateConflict if the endpoint is disabled.
+    A waiting retry runs now; one whose attempt is under way runs again at once if that fails; a
+    settled delivery becomes pending; while its endpoint is parked it is the one that is probed
+    with, at once. Raises DeliveryStateConflict if the endpoint is disabled.
     """
     row = await _locked(session, delivery_id)
     change = await _apply(session, row, "redeliver", by, now)
-    values: dict[str, Any] = {"trigger": "manual", "priority": FIRST}
-    if change.state is DeliveryState.RETRYING:
-        values["next_attempt_at"] = now
-    elif change.state is not DeliveryState.CLAIMED:
-        values["next_attempt_at"] = None
+    asked_of_its_run = change.state in (DeliveryState.RETRYING, DeliveryState.CLAIMED)
+    values: dict[str, Any] = {
+        "trigger": "manual",
+        "priority": FIRST,
+        "next_attempt_at": now if asked_of_its_run else None,
+    }
     if change.again:
         values |= {"settled_at": None, "ordering_key": None, "claim_id": None}
     await _update(session, delivery_id, **values)

@@ -12,9 +12,11 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from activities.ports import RETRY_START_TO_CLOSE, WebhookActivities
+from activities.ports import WebhookActivities
 from domain.batch import RetryRequest
 
+# An exchange takes 30 s at most, but may wait long for one of its endpoint's places.
+START_TO_CLOSE = timedelta(minutes=15)
 HEARTBEAT = timedelta(seconds=10)
 # A crash or a timeout carries no delay of ours: then this policy stands in for the schedule.
 STAND_IN = RetryPolicy(
@@ -32,7 +34,7 @@ class RetryDelivery:
             WebhookActivities.attempt_delivery,
             request,
             activity_id="deliver",
-            start_to_close_timeout=RETRY_START_TO_CLOSE,
+            start_to_close_timeout=START_TO_CLOSE,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=STAND_IN,
             summary=request.delivery_id,

@@ -7,6 +7,7 @@ from domain.health import Health
 from domain.recording import Final, Standing, finally_decided
 
 RETRY = Retry(timedelta(seconds=5), "http_500")
+AT_ONCE = Retry(timedelta(), "http_500")
 DELIVERED = Settle(DeliveryState.SUCCEEDED, "delivered")
 EXHAUSTED = Settle(DeliveryState.DEAD_LETTERED, "exhausted")
 CLAIMED, RETRYING, PARKED = DeliveryState.CLAIMED, DeliveryState.RETRYING, DeliveryState.PARKED
@@ -44,6 +45,26 @@ DEAD, SUCCEEDED = DeliveryState.DEAD_LETTERED, DeliveryState.SUCCEEDED
             Final(DELIVERED, SUCCEEDED, "delivered"),
         ),
         (EXHAUSTED, Standing(RETRYING, Health.HEALTHY), Final(EXHAUSTED, DEAD, "exhausted")),
+        (
+            RETRY,
+            Standing(RETRYING, Health.HEALTHY, asked_again=True),
+            Final(AT_ONCE, RETRYING, "http_500", asked_again=True),
+        ),
+        (
+            RETRY,
+            Standing(RETRYING, Health.PARKED, asked_again=True),
+            Final(Park("endpoint_parked"), PARKED, "endpoint_parked"),
+        ),
+        (
+            RETRY,
+            Standing(PARKED, Health.HEALTHY, "paused", asked_again=True),
+            Final(RETRY, PARKED, "paused", "paused"),
+        ),
+        (
+            DELIVERED,
+            Standing(CLAIMED, Health.HEALTHY, asked_again=True),
+            Final(DELIVERED, SUCCEEDED, "delivered"),
+        ),
         (
             EXHAUSTED,
             Standing(RETRYING, Health.HEALTHY, parks_key=True),
