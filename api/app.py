@@ -1,9 +1,11 @@
 """The control API: start work, read results. One module per resource."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from api import (
     account_changes,
@@ -119,6 +121,14 @@ def _routed() -> FastAPI:
         generate_unique_id_function=contract.operation_id,
     )
     app.openapi = lambda: contract.document_of(app)  # type: ignore[method-assign]
-    for router in all_routers():
-        app.include_router(router, prefix=PREFIX)
+    app.router.routes += _routes()
     return app
+
+
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """The same ones every time: what they are matched and answered with is worked out once."""
+    everything = APIRouter(generate_unique_id_function=contract.operation_id)
+    for router in all_routers():
+        everything.include_router(router, prefix=PREFIX)
+    return everything.routes

@@ -4,6 +4,7 @@ Made from the saga registry: whoever adds a saga has its route.
 """
 
 from dataclasses import MISSING, fields
+from functools import cache
 from typing import Any, get_type_hints
 
 from fastapi import APIRouter, Body, Depends
@@ -19,7 +20,9 @@ from workflows.registry import SagaType, all_sagas
 from workflows.saga_type import describe
 
 
+@cache
 def typed_routes() -> APIRouter:
+    """The same ones every time: what is installed does not change while a process runs."""
     router = APIRouter(prefix="/workflows", tags=["workflows"])
     for saga in all_sagas().values():
         _add(router, saga)

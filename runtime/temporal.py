@@ -46,6 +46,7 @@ PURE_PACKAGES = (
     "pydantic_core",
     "annotated_types",
 )
+SANDBOX = SandboxRestrictions.default.with_passthrough_modules(*PURE_PACKAGES)
 
 
 class QuietFailureConverter(DefaultFailureConverter):
@@ -97,9 +98,7 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
     """
     if not sandboxed:
         return UnsandboxedWorkflowRunner()
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PURE_PACKAGES)
-    )
+    return SandboxedWorkflowRunner(restrictions=SANDBOX)
 
 
 def activity_methods(implementations: Sequence[object]) -> list[Callable[..., Any]]:

