@@ -12,6 +12,7 @@ STEPS = "tests/activities/test_steps.py"
 LEDGER = "tests/storage/test_ledger.py"
 RACES = "tests/storage/test_ledger_races.py"
 LAST_LOOKS = "tests/workflows/test_last_looks.py"
+UNDER_WAY = "tests/workflows/test_under_way.py"
 REPLAYS = "tests/workflows/test_replay_events.py"
 SOUND = "tests/conformance/test_kit.py -k sound"
 
@@ -254,5 +255,26 @@ MUTANTS = (
         "if found.hold == PAUSED:",
         "if found.hold == PAUSED and is_probe:",
         f"{LAST_LOOKS} -k paused_while_it_waits",
+    ),
+    Mutant(
+        "a redelivery is put off by an attempt that looked before it",
+        "runtime/retries.py",
+        "    await _until_it_rests(temporal, workflow_id)\n    return",
+        "    return",
+        f"{UNDER_WAY} -k found_not_to_be_due",
+    ),
+    Mutant(
+        "a redelivery is forgotten when the attempt under way fails",
+        "storage/recording.py",
+        "asked_again=_is_asked_again(row, one),",
+        "asked_again=False,",
+        f"{UNDER_WAY} -k on_its_way",
+    ),
+    Mutant(
+        "a retry gives no sign of life",
+        "activities/webhooks.py",
+        "return await to_its_end(self._attempt(request))",
+        "return await self._attempt(request)",
+        f"{UNDER_WAY} -k slow_answer",
     ),
 )
