@@ -8,10 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from storage.health import disable as disable  # Where it was; api/webhooks.py looks for it here.
 from storage.outbox import DELIVERIES, EVENTS
-from storage.recording import ATTEMPTS as ATTEMPTS
-from storage.redelivery import CHANGES as CHANGES
 from storage.tables import Endpoint, EndpointSecret
 
 LOADED = (

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.delivery import SETTLED
 from domain.replay import ENDED
-from storage.attempts import ATTEMPTS, CHANGES
 from storage.idempotency import ANSWERS
 from storage.key_addresses import PLACES
 from storage.listing import first_id
 from storage.lockouts import FAILURES
 from storage.outbox import DELIVERIES, EVENTS
-from storage.redelivery import By, note
+from storage.recording import ATTEMPTS
+from storage.redelivery import CHANGES, By, note
 from storage.replays import JOBS
 from storage.tables import Event
 

@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.attempts import ATTEMPTS, CHANGES
 from storage.ledger import ACCOUNTS
 from storage.ledger_tables import Account, LedgerAccount
 from storage.outbox import DELIVERIES, EVENTS
 from storage.payment_tables import Payment
+from storage.recording import ATTEMPTS
+from storage.redelivery import CHANGES
 from storage.saga_log import RUNS, STEPS
 from storage.tables import Attempt, Delivery, DeliveryChange, Event, SagaRun, SagaStep, Transfer
 
