@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from domain.catalogue import EVENT_TYPES
 from domain.ids import new_id
@@ -180,3 +181,13 @@ async def eventually(
         assert time.monotonic() < until, f"not within {within_s} s: {condition}"
         await asyncio.sleep(every_s)
     return found
+
+
+async def waits(temporal: Client, delivery_id: str) -> bool:
+    """Whether the run that retries it has found that it is not due yet."""
+    try:
+        described = await temporal.get_workflow_handle(f"delivery/{delivery_id}").describe()
+    except RPCError:
+        return False
+    pending = described.raw_description.pending_activities
+    return bool(pending) and pending[0].attempt == 2

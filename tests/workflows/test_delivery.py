@@ -18,7 +18,7 @@ from runtime.delivery_control import DeliveryControl
 from runtime.settings import Settings
 from storage.redelivery import By
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings, sending
+from tests.lifecycle import House, eventually, lifecycle_settings, sending, waits
 
 BY = By("key_ops", "asked for on the phone")
 LONG = "1h,1h"
@@ -110,6 +110,7 @@ async def test_redelivering_a_waiting_retry_runs_it_now_as_the_next_attempt(
     receiver.answer = lambda got: 500 if got.count == 1 else 200
     await house.endpoint(url=receiver.url, retry_schedule=LONG)
     delivery_id = await one_that_is(house, "retrying")
+    await eventually(partial(waits, temporal, delivery_id))
     run = temporal.get_workflow_handle(f"delivery/{delivery_id}")
     before = (await run.describe()).run_id
 

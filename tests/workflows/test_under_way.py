@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from runtime.delivery_control import DeliveryControl
 from runtime.settings import Settings
 from storage import attempts
 from storage.redelivery import By
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings
+from tests.lifecycle import House, eventually, lifecycle_settings, waits
 from workflows.retry_delivery import HEARTBEAT
 
 BY = By("key_ops", "asked for on the phone")
@@ -114,16 +113,6 @@ async def waiting(house: House, temporal: Client, number: int) -> list[str]:
     for id in ids:
         await eventually(partial(waits, temporal, id))
     return ids
-
-
-async def waits(temporal: Client, delivery_id: str) -> bool:
-    """Its run has found that it is not due yet."""
-    try:
-        described = await temporal.get_workflow_handle(f"delivery/{delivery_id}").describe()
-    except RPCError:
-        return False
-    pending = described.raw_description.pending_activities
-    return bool(pending) and pending[0].attempt == 2
 
 
 async def came(receiver: Hook, number: int) -> bool:
