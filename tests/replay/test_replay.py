@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -17,6 +18,15 @@ from workflows.registry import all_sagas, saga_workflows
 
 RECORDED = sorted(HISTORIES.glob("*.json.gz"))
 HISTORIES_MIN = 30
+SAGAS_RECORDED = {path.name.partition(".")[0] for path in RECORDED}
+
+
+def with_those_recorded_in_a_release_only() -> list[Any]:
+    """Every saga. One whose histories are not recorded yet has no other proof in `make test`."""
+    return [
+        pytest.param(name, marks=[pytest.mark.conformance] if name in SAGAS_RECORDED else [])
+        for name in sorted(all_sagas())
+    ]
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=[path.name for path in RECORDED])
@@ -30,7 +40,7 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", sorted(all_sagas()))
+@pytest.mark.parametrize("name", with_those_recorded_in_a_release_only())
 async def test_what_a_saga_does_today_replays_in_every_outcome(
     name: str, temporal: Client, sqlite: Database
 ) -> None:
