@@ -191,3 +191,14 @@ async def waits(temporal: Client, delivery_id: str) -> bool:
         return False
     pending = described.raw_description.pending_activities
     return bool(pending) and pending[0].attempt == 2
+
+
+async def are(house: House, state: str, number: int) -> bool:
+    """Whether exactly so many deliveries are in this state."""
+    query = "SELECT count(*) FROM deliveries WHERE state = :state"
+    return bool(await house.value(query, state=state) == number)
+
+
+async def triggers(house: House) -> list[str]:
+    """Who caused each attempt, in the order of their numbers."""
+    return [row.trigger for row in await house.rows("SELECT trigger FROM attempts ORDER BY number")]

@@ -18,7 +18,7 @@ from runtime.delivery_control import DeliveryControl
 from runtime.settings import Settings
 from storage.redelivery import By
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings, sending, waits
+from tests.lifecycle import House, are, eventually, lifecycle_settings, sending, triggers, waits
 
 BY = By("key_ops", "asked for on the phone")
 LONG = "1h,1h"
@@ -165,12 +165,13 @@ async def test_a_paused_retry_waits_for_its_person_and_goes_on_with_its_number(
     house: House, temporal: Client, receiver: Hook, control: DeliveryControl
 ) -> None:
     receiver.answer = lambda got: 500 if got.count == 1 else 200
-    await house.endpoint(url=receiver.url, retry_schedule="1s,1s")
+    await house.endpoint(url=receiver.url, retry_schedule="6s")
     delivery_id = await one_that_is(house, "retrying")
     await eventually(lambda: pending_activities(temporal, f"delivery/{delivery_id}"))
 
     await control.pause(delivery_id, BY)
-    await asyncio.sleep(1.5)
+    [first] = receiver.got
+    await asyncio.sleep(max(0, first.at + 7 - time.time()))  # Until it would long have been sent.
     assert len(receiver.got) == 1
     [activity] = await pending_activities(temporal, f"delivery/{delivery_id}")
     assert activity.paused
@@ -362,11 +363,7 @@ FAST = ",".join(["100ms"] * 15)
 
 
 async def settled(house: House, number: int, *, within_s: float = 20) -> None:
-    async def are() -> bool:
-        query = "SELECT count(*) FROM deliveries WHERE state = 'succeeded'"
-        return bool(await house.value(query) == number)
-
-    await eventually(are, within_s=within_s)
+    await eventually(partial(are, house, "succeeded", number), within_s=within_s)
 
 
 async def one_that_is(house: House, state: str) -> str:
@@ -396,10 +393,6 @@ async def came(receiver: Hook, events: list[str]) -> bool:
 
 async def has_attempts(house: House, number: int) -> bool:
     return bool(await house.value("SELECT count(*) FROM attempts") >= number)
-
-
-async def triggers(house: House) -> list[str]:
-    return [row.trigger for row in await house.rows("SELECT trigger FROM attempts ORDER BY number")]
 
 
 async def changes(house: House) -> list[tuple[Any, ...]]:

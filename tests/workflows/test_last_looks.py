@@ -21,7 +21,7 @@ from storage.redelivery import By
 from storage.tables import Endpoint
 from storage.types import utc_now
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings
+from tests.lifecycle import House, are, eventually, lifecycle_settings
 
 BY = By("key_ops", "asked for on the phone")
 HELD_S = 2.0  # Long enough to change something meanwhile, however busy the machine is.
@@ -174,8 +174,3 @@ async def the_delivery(house: House, event_id: str) -> str:
 
 async def settled(house: House, number: int) -> bool:
     return await are(house, "succeeded", number)
-
-
-async def are(house: House, state: str, number: int) -> bool:
-    query = "SELECT count(*) FROM deliveries WHERE state = :state"
-    return bool(await house.value(query, state=state) == number)

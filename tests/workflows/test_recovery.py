@@ -21,7 +21,7 @@ from storage.health import Parked
 from storage.redelivery import By
 from storage.types import utc_now
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings
+from tests.lifecycle import House, are, eventually, lifecycle_settings
 
 BY = By("key_ops", "the receiver is mended")
 BALANCE = "account.balance_updated"
@@ -247,10 +247,6 @@ async def enable(house: House, control: DeliveryControl, endpoint_id: str, parke
 async def is_health(house: House, *healths: str) -> bool:
     rows = await house.rows("SELECT health FROM endpoints ORDER BY id")
     return any(row.health in healths for row in rows)
-
-
-async def are(house: House, state: str, number: int) -> bool:
-    return (await states(house)).get(state, 0) == number
 
 
 async def parked_at_least(house: House, number: int) -> bool:

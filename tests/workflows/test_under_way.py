@@ -15,7 +15,7 @@ from runtime.settings import Settings
 from storage import attempts
 from storage.redelivery import By
 from tests.hooks import Hook, hook
-from tests.lifecycle import House, eventually, lifecycle_settings, waits
+from tests.lifecycle import House, are, eventually, lifecycle_settings, triggers, waits
 from workflows.retry_delivery import HEARTBEAT
 
 BY = By("key_ops", "asked for on the phone")
@@ -117,12 +117,3 @@ async def waiting(house: House, temporal: Client, number: int) -> list[str]:
 
 async def came(receiver: Hook, number: int) -> bool:
     return len(receiver.got) == number
-
-
-async def are(house: House, state: str, number: int) -> bool:
-    query = "SELECT count(*) FROM deliveries WHERE state = :state"
-    return bool(await house.value(query, state=state) == number)
-
-
-async def triggers(house: House) -> list[str]:
-    return [row.trigger for row in await house.rows("SELECT trigger FROM attempts ORDER BY number")]
