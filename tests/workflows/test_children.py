@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -15,6 +16,7 @@ from domain.operate import Decision, Verdict
 from domain.saga import StepCall
 from tests.workflows.acting import Actors, Behaviour, Gate, outcome_of, refuses, stage, until
 
+CANCEL_REQUESTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 CHILD_STEPS = ["one", "two", "three", "four", "five"]
 
 
@@ -61,7 +63,7 @@ async def test_cancelling_a_parent_cancels_its_child_first(temporal: Client) -> 
         handle = await on.start("last_child")
         await gate.reached.wait()
         await handle.cancel()
-        await asyncio.sleep(0.5)  # Until it has reached the child.
+        await is_asked_to_stop(child_of(temporal, handle, "called"))
         gate.opened.set()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
@@ -148,3 +150,13 @@ def child_of(
     temporal: Client, parent: WorkflowHandle[Any, Any], child_type: str
 ) -> WorkflowHandle[Any, Any]:
     return temporal.get_workflow_handle(f"{child_type}/{parent.id.partition('/')[2]}-child")
+
+
+async def is_asked_to_stop(handle: WorkflowHandle[Any, Any]) -> None:
+    """Wait until a cancel stands in its history, so that whatever ends later comes after it."""
+    async with asyncio.timeout(20):
+        while True:
+            history = await handle.fetch_history()
+            if CANCEL_REQUESTED in [event.event_type for event in history.events]:
+                return
+            await asyncio.sleep(0.05)
