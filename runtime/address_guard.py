@@ -15,13 +15,21 @@ from ssl import SSLContext
 from typing import Final, TypeAlias
 from weakref import WeakSet
 
-from aiohttp import ClientRequest, ClientTimeout, ServerDisconnectedError, TCPConnector
+from aiohttp import (
+    ClientRequest,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    ServerDisconnectedError,
+    TCPConnector,
+)
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.tracing import Trace
 
 from domain.url_policy import Address, UrlPolicy, UrlRefused, check_address
 from runtime import answer_cap
+from runtime.dials import Dials
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 
@@ -29,6 +37,7 @@ LOOKUP_THREADS: Final = 64
 ADDRESSES_MAX: Final = 4  # A name with a thousand addresses must not make us scan them.
 VERDICTS_CACHED: Final = 4096
 CLOSED: Final = -1  # The file number of a closed socket.
+DIALS_AT_ONCE_MAX: Final = 32  # To one origin: well below the shortest usual queue.
 IDLE_SECONDS_MAX: Final = 4.0  # Common servers drop idle connections after five: be first.
 
 
@@ -137,6 +146,7 @@ class GuardedConnector(TCPConnector):
         self._factory = partial(answer_cap.reader, loop=self._loop)
         self._guard = guard
         self._sockets_max = sockets_max
+        self._dials = Dials(DIALS_AT_ONCE_MAX)
 
     async def connect(
         self,
@@ -144,13 +154,33 @@ class GuardedConnector(TCPConnector):
         traces: list[Trace],
         timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
     ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
+        origin = req.connection_key
+        await self._may_dial(origin, timeout.connect)
+        try:
+            connection = await super().connect(req, traces, timeout)
+        finally:
+            self._dials.end(origin)
         try:
             self._check(connection)
         except BaseException:
             connection.close()
             raise
+        connection.add_callback(partial(self._done_with_one, origin))
         return connection
+
+    def _done_with_one(self, origin: ConnectionKey) -> None:
+        # Called before aiohttp keeps or closes it: whoever waits is to find it kept.
+        self._loop.call_soon(self._dials.let_one_more, origin)
+
+    async def _may_dial(self, origin: ConnectionKey, seconds: float | None) -> None:
+        """Only an origin that takes no connections keeps others waiting for so long."""
+        if self._dials.begin_at_once(origin):
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._dials.begin(origin)
+        except TimeoutError:
+            raise ConnectionTimeoutError("those before it were not made in time") from None
 
     def _check(self, connection: Connection) -> None:
         transport, protocol = connection.transport, connection.protocol
