@@ -65,7 +65,14 @@ class Recorder:
                 if not waiter.done():
                     waiter.set_exception(error)
             return
-        self._database.bell.ring_for_places()
+        self._ring(done)
         for waiter, recorded in zip(waiters, done.recorded, strict=True):
             if not waiter.done():
                 waiter.set_result(recorded)
+
+    def _ring(self, done: Recording) -> None:
+        """What waits for places may go; what is pending for another pace has another claimer."""
+        if done.changed_pace:
+            self._database.bell.ring()
+        else:
+            self._database.bell.ring_for_places()

@@ -67,10 +67,14 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Recording:
-    """What came of a group, in its order. `parked`: endpoints whose breaker just opened."""
+    """What came of a group, in its order. `parked`: endpoints whose breaker just opened.
+
+    `changed_pace` says that one turned out slow, or quick again: another claimer serves it now.
+    """
 
     recorded: tuple[Recorded, ...]
     parked: tuple[Counting, ...] = ()
+    changed_pace: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,14 @@ async def record(session: AsyncSession, sent: Sequence[Sent], *, now: datetime) 
     await _note_parked(session, written, now)
     await _touch(session, countings, now)
     parked = await write_tallies(session, counted.values(), now=now)
-    return Recording(tuple(Recorded(one.number, one.final.decision) for one in written), parked)
+    return Recording(
+        tuple(Recorded(one.number, one.final.decision) for one in written),
+        parked,
+        changed_pace=any(
+            counting.tally.is_slow != counted[endpoint_id].tally.is_slow
+            for endpoint_id, counting in countings.items()
+        ),
+    )
 
 
 def _count(counting: Counting, sent: Iterable[Sent], now: datetime) -> Counting:
