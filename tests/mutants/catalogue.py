@@ -277,4 +277,18 @@ MUTANTS = (
         "return await self._attempt(request)",
         f"{UNDER_WAY} -k slow_answer",
     ),
+    Mutant(
+        "nobody is woken for an endpoint that turned out slow",
+        "activities/recorder.py",
+        "if done.changed_pace:",
+        "if done.parked:",
+        "tests/workflows/test_pace.py",
+    ),
+    Mutant(
+        "one who gives up waiting to dial keeps the turn that was just given",
+        "runtime/dials.py",
+        "if turn.done() and not turn.cancelled():",
+        "if False:",
+        "tests/runtime/test_dials.py -k too_late",
+    ),
 )
