@@ -3,9 +3,9 @@
 Whoever waits here has not begun an attempt: no deadline runs, and nothing is used up.
 """
 
-import asyncio
-from collections import deque
 from types import TracebackType
+
+from runtime.gate import Gate
 
 
 class Gates:
@@ -13,7 +13,7 @@ class Gates:
 
     def __init__(self, tenant_max: int) -> None:
         self._tenant_max = tenant_max
-        self._gates: dict[str, _Gate] = {}
+        self._gates: dict[str, Gate] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -36,10 +36,10 @@ class Gates:
         self._leave(place.tenant_id)
         self._leave(place.endpoint_id)
 
-    def _gate(self, key: str, most: int) -> "_Gate":
+    def _gate(self, key: str, most: int) -> Gate:
         gate = self._gates.get(key)
         if gate is None:
-            gate = self._gates[key] = _Gate(most)
+            gate = self._gates[key] = Gate(most)
         return gate
 
     def _leave(self, key: str) -> None:
@@ -68,38 +68,3 @@ class _Place:
         trace: TracebackType | None,
     ) -> None:
         self._gates.leave(self)
-
-
-class _Gate:
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._taken = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def is_idle(self) -> bool:
-        return not self._taken and not self._waiting
-
-    async def take(self) -> None:
-        if self._taken < self._most:
-            self._taken += 1
-            return
-        handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(handed_over)
-        try:
-            await handed_over
-        except asyncio.CancelledError:
-            if handed_over in self._waiting:
-                self._waiting.remove(handed_over)
-            elif not handed_over.cancelled():
-                self.give()  # It came in the very moment of the cancellation.
-            raise
-
-    def give(self) -> None:
-        """Hand the place to whoever waits longest, or put it back."""
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._taken -= 1

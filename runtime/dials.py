@@ -6,57 +6,51 @@ makes a quick receiver look slow. Here only so many are made at a time, and who 
 comes first: a place to dial, or the connection that somebody has just done with.
 """
 
-import asyncio
-from collections import Counter, deque
 from collections.abc import Hashable
+
+from runtime.gate import Gate
 
 
 class Dials:
-    """One per client. Not to be shared between event loops."""
+    """One per client: a gate for each origin that somebody dials."""
 
     def __init__(self, at_once_max: int) -> None:
         self._at_once_max = at_once_max
-        self._under_way: Counter[Hashable] = Counter()
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._gates: dict[Hashable, Gate] = {}
 
     @property
     def is_idle(self) -> bool:
-        return not self._under_way and not self._waiting
+        return not self._gates
 
     def begin_at_once(self, origin: Hashable) -> bool:
         """Take a place if one is free. Whoever has a place gives it back by `end`."""
-        if self._under_way[origin] >= self._at_once_max:
-            return False
-        self._under_way[origin] += 1
-        return True
+        return self._gate(origin).take_at_once()
 
     async def begin(self, origin: Hashable) -> None:
         """Wait for one's turn: to make a connection, or to find one that is idle."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(origin, deque()).append(turn)
         try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.end(origin)  # It came in the very moment of the cancellation.
+            await self._gate(origin).take()
+        except BaseException:
+            self._forget_if_idle(origin)
             raise
 
     def end(self, origin: Hashable) -> None:
         """The connection was made, found, or not made: its place is the next one's."""
-        self._under_way[origin] -= 1
-        if self._under_way[origin] < self._at_once_max:
-            self.let_one_more(origin)
-        if not self._under_way[origin]:
-            del self._under_way[origin]
+        self._gates[origin].give()
+        self._forget_if_idle(origin)
 
     def let_one_more(self, origin: Hashable) -> None:
         """A connection is idle again, or closed: one who waits goes beside those who dial."""
-        waiting = self._waiting.get(origin)
-        while waiting:
-            turn = waiting.popleft()
-            if not turn.done():
-                self._under_way[origin] += 1
-                turn.set_result(None)
-                break
-        if waiting is not None and not waiting:
-            del self._waiting[origin]
+        if gate := self._gates.get(origin):
+            gate.let_one_more()
+
+    def _gate(self, origin: Hashable) -> Gate:
+        gate = self._gates.get(origin)
+        if gate is None:
+            gate = self._gates[origin] = Gate(self._at_once_max)
+        return gate
+
+    def _forget_if_idle(self, origin: Hashable) -> None:
+        gate = self._gates.get(origin)
+        if gate is not None and gate.is_idle:
+            del self._gates[origin]

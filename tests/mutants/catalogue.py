@@ -286,9 +286,9 @@ MUTANTS = (
     ),
     Mutant(
         "one who gives up waiting to dial keeps the turn that was just given",
-        "runtime/dials.py",
-        "if turn.done() and not turn.cancelled():",
-        "if False:",
+        "runtime/gate.py",
+        "elif not handed_over.cancelled():",
+        "elif False:",
         "tests/runtime/test_dials.py -k too_late",
     ),
 )

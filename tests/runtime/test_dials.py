@@ -5,6 +5,8 @@ from contextlib import closing
 from datetime import timedelta
 from socket import socket
 
+import pytest
+
 from domain.delivery import OutcomeClass
 from runtime.address_guard import DIALS_AT_ONCE_MAX
 from runtime.dials import Dials
@@ -69,6 +71,25 @@ async def test_who_gives_up_waiting_leaves_nothing_and_a_turn_that_came_too_late
         await next_one
     await asyncio.gather(gave_up, late, return_exceptions=True)
     dials.end("a")
+    assert dials.is_idle
+
+
+@pytest.mark.parametrize("is_given_up_first", [True, False])
+async def test_the_last_one_who_gives_up_as_the_place_becomes_free_leaves_nothing(
+    *, is_given_up_first: bool
+) -> None:
+    dials = Dials(1)
+    assert dials.begin_at_once("a")
+    waiting = asyncio.create_task(dials.begin("a"))
+    await asyncio.sleep(0)
+
+    if is_given_up_first:
+        waiting.cancel()
+    dials.end("a")
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     assert dials.is_idle
 
 

@@ -1,6 +1,6 @@
 """Sagas as steps of sagas."""
 
-import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from temporalio.client import (
 
 from domain.operate import Decision, Verdict
 from domain.saga import StepCall
+from tests.lifecycle import eventually
 from tests.workflows.acting import Actors, Behaviour, Gate, outcome_of, refuses, stage, until
 
 CANCEL_REQUESTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
@@ -63,7 +64,7 @@ async def test_cancelling_a_parent_cancels_its_child_first(temporal: Client) -> 
         handle = await on.start("last_child")
         await gate.reached.wait()
         await handle.cancel()
-        await is_asked_to_stop(child_of(temporal, handle, "called"))
+        await eventually(partial(is_asked_to_stop, child_of(temporal, handle, "called")))
         gate.opened.set()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
@@ -152,11 +153,7 @@ def child_of(
     return temporal.get_workflow_handle(f"{child_type}/{parent.id.partition('/')[2]}-child")
 
 
-async def is_asked_to_stop(handle: WorkflowHandle[Any, Any]) -> None:
-    """Wait until a cancel stands in its history, so that whatever ends later comes after it."""
-    async with asyncio.timeout(20):
-        while True:
-            history = await handle.fetch_history()
-            if CANCEL_REQUESTED in [event.event_type for event in history.events]:
-                return
-            await asyncio.sleep(0.05)
+async def is_asked_to_stop(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether a cancel stands in its history, so that whatever ends later comes after it."""
+    history = await handle.fetch_history()
+    return CANCEL_REQUESTED in [event.event_type for event in history.events]
